@@ -1,0 +1,53 @@
+# Every path is relative, so the tree may lie anywhere, under a name with spaces too.
+PYTHON ?= python3
+VENV := .venv
+BENCH := .venv-bench
+# Tests run side by side; a BLAS that starts threads of its own would only slow them.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+WORKERS ?= 2
+PYTEST_ARGS ?=
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    train a classifier on handwritten digits, check a gradient three ways"
+	@echo "make test    lint, check the types, run the tests    (PYTEST_ARGS='tests/test_x.py -x')"
+	@echo "make bench   measure against PyTorch, JAX and autograd, in an environment of its own"
+	@echo "make clean   remove what these made"
+
+demo: $(VENV)/.demo
+	@$(VENV)/bin/python examples/digits.py
+
+test: $(VENV)/.test
+	@echo "ruff";    $(VENV)/bin/python -m ruff check --quiet .
+	@echo "pyright"; $(VENV)/bin/python -m pyright --warnings
+	@echo "pytest";  $(ONE_THREAD) $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
+
+bench: $(BENCH)/.bench
+	@set -e; for script in benchmarks/[!_]*.py; do \
+	    echo "$$script"; $(ONE_THREAD) $(BENCH)/bin/python "$$script"; done
+
+clean:
+	rm -rf $(VENV) $(BENCH) .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is written last: an installation that was cut short is taken up again by the next make.
+$(VENV)/.demo $(VENV)/.test: $(VENV)/.%: pyproject.toml | $(VENV)/.made
+	@echo "installing gradarray and what 'make $*' needs into $(VENV)"
+	@$(VENV)/bin/python $(PIP_INSTALL) --editable '.[$*]'
+	@touch $@
+
+$(BENCH)/.bench: pyproject.toml benchmarks/requirements.txt | $(BENCH)/.made
+	@echo "installing gradarray and its peers into $(BENCH)"
+	@$(BENCH)/bin/python $(PIP_INSTALL) --requirement benchmarks/requirements.txt --editable .
+	@touch $@
+
+%/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "gradarray needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "making $*"
+	@$(PYTHON) -m venv $*
+	@touch $@
