@@ -1,0 +1,1 @@
+"""Training in Keras's manner: models, callbacks, metrics, data, files."""
