@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy as reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors import SafetensorError, safe_open
@@ -91,6 +91,7 @@ arrays = hnp.arrays(
 )
 
 
+@settings(deadline=None)  # the disk decides
 @given(
     st.dictionaries(names, arrays, max_size=4),
     st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), names, max_size=3),
@@ -305,6 +306,7 @@ def test_nothing_is_allocated_for_a_bad_header(tmp_path: Path, name: str, monkey
         read(tmp_path / "bad")
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_one_changed_byte_is_read_or_refused(tmp_path_factory, position: int, value: int) -> None:
     path = tmp_path_factory.mktemp("changed") / "file"
