@@ -6,7 +6,7 @@ BENCH := .venv-bench
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 PYTEST_ARGS ?=
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test bench clean
