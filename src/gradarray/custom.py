@@ -1,0 +1,375 @@
+"""Custom: an op with a hand-written pull or push; the missing direction is derived.
+
+A pull is linear in its cotangent, so its transpose is the push, and the other way round: each is
+the reverse sweep of the other, taken at zero. A user's rule runs on recorded arrays, and a result
+that is not connected to what it was given raises, so that a rule in raw NumPy is never a silent
+zero, nor silently wrong in the second derivative.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+
+from . import graph
+from .algebra import RECORDED_SWEEP, Kind, Plan, Rule, given, project, spread
+from .array import GradArray, wrap
+from .errors import RuleError, message
+from .graph import Grad, Meta, mode, recording
+
+
+class Custom(Kind, internal=True):
+    r"""Any differentiable function: declares `pull(y_bar, *inputs, y)`, `push(*inputs, y, *x_dots)`, or both.
+
+    `forward(*arrays)` computes on raw arrays; `backward` is another name of `pull`. Rules are
+    written in gradarray functions and ask for what they need by name: an input, `y` (the result),
+    a static parameter (a keyword-only parameter of `forward`, or one with a default), in a push
+    the tangent `<input>_dot`. What no rule names is not kept.
+
+    >>> import gradarray as ga
+    >>> class Cube(ga.Grad):
+    ...     def forward(x):
+    ...         return x**3
+    ...     def backward(y_bar, x):
+    ...         return y_bar * 3 * x**2
+    >>> ga.grad(ga.grad(Cube.apply))(2.0)
+    GradArray(12., dtype=float64)
+    """
+
+    __slots__ = ()
+    always_meta = True
+    pull_rule: ClassVar[Rule | None] = None
+    push_rule: ClassVar[Rule | None] = None
+    statics: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def prepare(cls) -> None:
+        space = cls.__dict__
+        if "forward" not in space:
+            return
+        operands, cls.statics = _read_forward(cls, space["forward"])
+        if "operands" not in space:
+            cls.operands = operands
+        for names, slot in ((("pull", "backward"), "pull_rule"), (("push",), "push_rule")):
+            for name in names:
+                if name in space:
+                    setattr(cls, slot, _read_rule(cls, space[name], name, slot))
+                    delattr(cls, name)  # a node's own `backward(y_bar)` stays callable
+        if cls.pull_rule is None and cls.push_rule is None:
+            cls.rules = (None,) * len(cls.operands)
+        else:
+            both = [r.names for r in (cls.pull_rule, cls.push_rule) if r is not None]
+            asked = Rule.of_names(tuple(n for names in both for n in names))
+            cls.rules = tuple(None if k in cls.index else asked for k in range(len(cls.operands)))
+
+    @classmethod
+    def apply(cls, *operands: Any, **params: Any) -> Any:
+        """Compute the op on arrays and record it."""
+        if len(operands) != len(cls.operands):
+            raise TypeError(
+                message(
+                    cls.name,
+                    f"takes {len(cls.operands)} arrays ({', '.join(cls.operands)}), "
+                    f"{len(operands)} given.",
+                )
+            )
+        unknown = params.keys() - cls.statics.keys()
+        if unknown:
+            raise TypeError(message(cls.name, f"has no parameter {', '.join(sorted(unknown))}."))
+        return given.apply(cls, *operands, **{**cls.statics, **params})
+
+    @classmethod
+    def pull_source(
+        cls, plan: Plan, variant: int, which: tuple[bool, ...], env: dict[str, Any]
+    ) -> list[str]:
+        env["run"] = _pull
+        return [f"return run(node, c, {variant}, {which!r})"]
+
+    @classmethod
+    def push_source(
+        cls, plan: Plan, variant: int, which: tuple[bool, ...], env: dict[str, Any]
+    ) -> list[str]:
+        env["run"] = _push
+        return [f"return run(node, c, {variant}, {which!r})"]
+
+
+class _Self:
+    """What a rule written as a method gets for `self`: the op's class attributes, read only."""
+
+    def __init__(self, op: type) -> None:
+        object.__setattr__(self, "_op", op)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._op, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise RuleError(
+            message(
+                self._op.name,
+                f"self.{name} = ... in a rule: an op keeps no state of its own.",
+                "Name what the rule needs as its parameter (an input, or y), and it is kept.",
+            )
+        )
+
+
+def _function(cls: type, fn: Any) -> tuple[Any, list[inspect.Parameter]]:
+    """The plain function behind a static method, or behind a method with `self`."""
+    fn = fn.__func__ if isinstance(fn, (staticmethod, classmethod)) else fn
+    parameters = list(inspect.signature(fn).parameters.values())
+    if parameters and parameters[0].name == "self":
+        me, method = _Self(cls), fn
+
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            return method(me, *args, **kwargs)
+
+        return plain, parameters[1:]
+    return fn, parameters
+
+
+def _read_forward(cls: Any, forward: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    fn, parameters = _function(cls, forward)
+    cls.forward = staticmethod(fn)
+    operands, statics = [], {}
+    for p in parameters:
+        if p.kind is p.VAR_POSITIONAL or p.kind is p.VAR_KEYWORD:
+            raise TypeError(f"{cls.__name__}.forward: name each array; *{p.name} is not possible")
+        if p.default is not p.empty:
+            statics[p.name] = p.default
+        elif p.kind is p.KEYWORD_ONLY:
+            statics[p.name] = None
+        else:
+            operands.append(p.name)
+    return tuple(operands), statics
+
+
+def _read_rule(cls: Any, declared: Any, name: str, slot: str) -> Rule:
+    fn, parameters = _function(cls, declared)
+    names = [p.name for p in parameters][1 if slot == "pull_rule" else 0 :]
+    known = {*cls.operands, "y", *cls.statics}
+    if slot == "push_rule":
+        known |= {f"{x}_dot" for x in cls.operands}
+    unknown = [n for n in names if n not in known and not n.endswith("_like")]
+    if unknown and slot == "pull_rule":
+        # Other names than forward's: then they are the inputs in order, and last, maybe, y.
+        full = [*cls.operands, "y"]
+        if len(names) in (len(full), len(full) - 1):
+            names, unknown = full[: len(names)], []
+    if unknown:
+        raise TypeError(
+            f"{cls.__name__}.{name} asks for {', '.join(unknown)}; it can name "
+            f"{', '.join(sorted(known))}"
+        )
+    return Rule.of_names(tuple(names), fn)
+
+
+# The two directions -----------------------------------------------------------------------------
+
+
+def _pull(node: Grad, y_bar: Any, variant: int, which: tuple[bool, ...]) -> tuple[Any, ...]:
+    op: Any = type(node)
+    trusted = op.library and variant != RECORDED_SWEEP
+    with contextlib.nullcontext() if trusted else _rule_recording(op):
+        y_bar = _part(y_bar, lambda c: c if trusted else _probe(c))
+        values = _residuals(node, variant, trusted)
+        if op.pull_rule is not None:
+            results = _call(op, op.pull_rule, (y_bar,), values)
+            results = results if isinstance(results, tuple) else (results,)
+        else:
+            results = _transposed_push(op, y_bar, values, which, node)
+    if len(results) != len(op.operands):
+        raise RuleError(
+            message(
+                op.name,
+                f"its rule gave {len(results)} cotangents for {len(op.operands)} inputs "
+                f"({', '.join(op.operands)}).",
+            )
+        )
+    out = []
+    for k, (result, needed) in enumerate(zip(results, which, strict=True)):
+        if not needed or result is None:
+            out.append(None)
+            continue
+        assert node.metas is not None
+        if not trusted:
+            _check_connected(op, "backward", result, y_bar)
+            _check_shape(op, "backward", op.operands[k], result, node.metas[k + 1])
+            result = result if variant == RECORDED_SWEEP else result._data
+        out.append(project(result, node.metas[k + 1]))
+    return tuple(out)
+
+
+def _push(node: Grad, x_dots: Any, variant: int, which: tuple[bool, ...]) -> Any:
+    op: Any = type(node)
+    assert node.metas is not None
+    trusted = op.library and variant != RECORDED_SWEEP
+    with contextlib.nullcontext() if trusted else _rule_recording(op):
+        dots = {}
+        for k, moving in enumerate(which):
+            like = node.metas[k + 1]
+            dot = x_dots[k] if moving else np.zeros(like.shape, like.dtype)
+            dots[f"{op.operands[k]}_dot"] = dot if trusted else _probe(dot)
+        values = _residuals(node, variant, trusted)
+        if op.push_rule is not None:
+            y_dot = _call(op, op.push_rule, (), {**values, **dots})
+        else:
+            y_dot = _transposed_pull(op, dots, values, which, node)
+    result = node.metas[0]
+    if not isinstance(result, Meta):
+        parts = zip(y_dot, result, strict=True)
+        return tuple(_finish_push(op, d, like, dots, variant, trusted) for d, like in parts)
+    return _finish_push(op, y_dot, result, dots, variant, trusted)
+
+
+def _finish_push(
+    op: Any, y_dot: Any, like: Meta, dots: dict[str, Any], variant: int, trusted: bool
+) -> Any:
+    if not trusted:
+        _check_connected(op, "push", y_dot, *dots.values())
+        _check_shape(op, "push", "the result", y_dot, like)
+        y_dot = y_dot if variant == RECORDED_SWEEP else y_dot._data
+    return spread(y_dot, like)
+
+
+def _transposed_push(
+    op: Any, y_bar: Any, values: dict[str, Any], which: tuple[bool, ...], node: Grad
+) -> tuple[Any, ...]:
+    """pull = the reverse sweep of push in its tangents, which are taken at zero."""
+    assert node.metas is not None
+    with graph.recording(), _library_arrays():
+        dots = [_probe(np.zeros(m.shape, m.dtype)) for m in node.metas[1:]]
+        named = {f"{x}_dot": d for x, d in zip(op.operands, dots, strict=True)}
+        y_dot = _call(op, op.push_rule, (), {**_recorded(values), **named})
+    targets = [d for d, needed in zip(dots, which, strict=True) if needed]
+    found = iter(given.pull_through(y_dot, y_bar, targets))
+    return tuple(next(found) if needed else None for needed in which)
+
+
+def _transposed_pull(
+    op: Any, dots: dict[str, Any], values: dict[str, Any], which: tuple[bool, ...], node: Grad
+) -> Any:
+    """push = the reverse sweep of pull in its cotangent, which is taken at zero."""
+    assert node.metas is not None
+    with graph.recording(), _library_arrays():
+        y_bar = _part_like(node.metas[0], lambda m: _probe(np.zeros(m.shape, m.dtype)))
+        x_bars = _call(op, op.pull_rule, (y_bar,), _recorded(values))
+        x_bars = x_bars if isinstance(x_bars, tuple) else (x_bars,)
+    pairs = [
+        (x_bar, dot)
+        for x_bar, dot, moving in zip(x_bars, dots.values(), which, strict=True)
+        if moving and x_bar is not None
+    ]
+    for x_bar, _ in pairs:
+        _check_connected(op, "backward", x_bar, y_bar)
+    targets = list(y_bar) if isinstance(y_bar, tuple) else [y_bar]
+    found = given.pull_through([p[0] for p in pairs], [p[1] for p in pairs], targets)
+    return tuple(found) if isinstance(y_bar, tuple) else found[0]
+
+
+# Pieces -----------------------------------------------------------------------------------------
+
+
+def _call(op: Any, rule: Rule, leading: tuple[Any, ...], values: dict[str, Any]) -> Any:
+    return rule.fn(*leading, *(values[name] for name in rule.names))
+
+
+def _residuals(node: Any, variant: int, trusted: bool) -> dict[str, Any]:
+    """What the rules may name: kept values, the result, static parameters, forms."""
+    op, plan, s = type(node), node.plan, node.saved
+    values = dict(node.params)
+    for k in plan.keep:
+        kept = s[plan.where_saved[k]]
+        if variant == RECORDED_SWEEP:
+            values[op.operands[k]] = wrap(kept, GradArray, node.parents[k])
+        else:
+            values[op.operands[k]] = kept if trusted or k in op.index else _probe(kept)
+    if plan.keep_y:
+        y = s[len(plan.keep)]
+        if variant == RECORDED_SWEEP:
+            y = given.handle_on(node, y)
+        elif not trusted:
+            y = _part(y, _probe)
+        values["y"] = y
+    for name, meta in zip(("y", *op.operands), node.metas, strict=True):
+        values[f"{name}_like"] = meta
+    return values
+
+
+def _part(value: Any, fn: Any) -> Any:
+    return tuple(fn(v) for v in value) if isinstance(value, (tuple, list)) else fn(value)
+
+
+def _part_like(meta: Any, fn: Any) -> Any:
+    return fn(meta) if isinstance(meta, Meta) else tuple(fn(m) for m in meta)
+
+
+def _probe(value: Any) -> GradArray:
+    """An alias of `value` inside a rule, by which the connection of the result is checked."""
+    value = value if isinstance(value, GradArray) else wrap(value)
+    return given.alias(value) if value.dtype.kind in "fc" else value
+
+
+def _recorded(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        k: wrap(v) if isinstance(v, (np.ndarray, np.generic)) else v for k, v in values.items()
+    }
+
+
+@contextlib.contextmanager
+def _rule_recording(op: Any) -> Iterator[None]:
+    """A user's rule runs on recorded arrays, also inside a sweep on raw ones."""
+    outer = mode.rule
+    mode.rule = op.name
+    try:
+        with recording(), _library_arrays():
+            yield
+    finally:
+        mode.rule = outer
+
+
+@contextlib.contextmanager
+def _library_arrays() -> Iterator[None]:
+    outer = mode.raw
+    mode.raw = 0
+    try:
+        yield
+    finally:
+        mode.raw = outer
+
+
+def _check_connected(op: Any, rule: str, result: Any, *given_to_it: Any) -> None:
+    flat = [
+        c for g in given_to_it for c in (g if isinstance(g, tuple) else (g,)) if c is not None
+    ]
+    roots = [c._node for c in flat if c._node is not None]
+    if isinstance(result, GradArray) and result._node is not None:
+        seen, _ = graph.ancestry([result._node], min(r.seq for r in roots))
+        if any(r in seen for r in roots):
+            return
+    raise RuleError(
+        message(
+            op.name,
+            f"the result of its rule `{rule}` is not connected to what it was given.",
+            "Write the rule in gradarray functions (ga.exp, not np.exp; no .numpy()).",
+        )
+    )
+
+
+def _check_shape(op: Any, rule: str, name: str, result: Any, like: Meta) -> None:
+    try:
+        fits = np.broadcast_shapes(result.shape, like.shape) in (result.shape, like.shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RuleError(
+            message(
+                op.name,
+                f"its rule `{rule}` gave shape {result.shape} for {name}, of shape {like.shape}.",
+            )
+        )
+
+
+graph._GradType.custom = Custom

@@ -1,0 +1,47 @@
+"""What gradarray raises: each error names the op, the shapes, the user's line, and the mend."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class ShapeError(ValueError):
+    """Shapes that do not fit together."""
+
+
+class DTypeError(TypeError):
+    """A dtype that the operation cannot take."""
+
+
+class GraphError(RuntimeError):
+    """A derivative that the recorded graph cannot give (freed, cut, or never recorded)."""
+
+
+class RuleError(RuntimeError):
+    """A derivative rule that breaks its contract (wrong shape, or not connected)."""
+
+
+def user_line() -> str:
+    """The innermost line outside the package, as `file.py:12: source`, or an empty string."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_PACKAGE) and "<rule" not in name:
+            source = linecache.getline(name, frame.f_lineno).strip()
+            where = f"{os.path.basename(name)}:{frame.f_lineno}"
+            return f"{where}: {source}" if source else where
+        frame = frame.f_back
+    return ""
+
+
+def message(op: str, what: str, mend: str = "") -> str:
+    """One form for every error: `op: what went wrong. The mend.` and the user's line."""
+    text = f"{op}: {what}"
+    if mend:
+        text += f" {mend}"
+    line = user_line()
+    return f"{text}\n  at {line}" if line else text

@@ -1,0 +1,1 @@
+"""What can be computed: one declaration per op, nothing else."""

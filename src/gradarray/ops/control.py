@@ -1,0 +1,46 @@
+"""Ops about the graph itself: alias, stop_gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..algebra import Linear, given
+from ..array import GradArray, lift, wrap
+from ..graph import next_seq
+from ..record import new
+from ..registry import arr, case, public
+
+
+class AliasGrad(Linear):
+    """y = x. A transform passes its arguments through it: nothing older can depend on it."""
+
+    forward = staticmethod(lambda x: x)
+    transpose = staticmethod(lambda y_bar: y_bar)
+    tex = "{x}"
+
+
+def alias(x: GradArray) -> GradArray:
+    """A handle on the same value with a node of its own, also where x needs no gradient."""
+    node = new(AliasGrad)
+    node.parents = (x._node,)
+    node.saved = ()
+    node.metas = None
+    node.params = {}
+    node.plan = AliasGrad.plan_for((True,))
+    node.seq = next_seq()
+    return wrap(x._data, GradArray, node)
+
+
+@public(differentiable=False, reference=lambda x: x, cases=[case(arr(2, 3))])
+def stop_gradient(x: Any) -> GradArray:
+    """The values of x as a constant: y = x with dy/dx = 0, in every mode.
+
+    >>> import gradarray as ga
+    >>> ga.grad(lambda x: x * ga.stop_gradient(x))(3.0)
+    GradArray(3., dtype=float64)
+    """
+    x = lift(x)
+    return x.detach() if isinstance(x, GradArray) else x
+
+
+given.alias = alias

@@ -1,0 +1,1 @@
+"""Walks over the recorded graph: graph in, graph (or numbers) out."""

@@ -1,0 +1,201 @@
+"""What every functional transform does with arguments and results: pytrees, aliases, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import graph, tree
+from ..array import GradArray, from_user, wrap
+from ..errors import DTypeError, ShapeError, message
+from ..graph import mode
+from ..ops.control import alias
+
+
+class Arguments:
+    """The arguments of a transformed function, those to differentiate passed through aliases.
+
+    Nothing older than an alias can depend on it: nested derivatives cannot be confused, and a
+    sweep knows where to stop.
+    """
+
+    __slots__ = ("aliases", "args", "floor", "forms", "single")
+
+    def __init__(self, args: tuple[Any, ...], argnums: int | Sequence[int], op: str) -> None:
+        self.single = isinstance(argnums, int)
+        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        self.args = list(args)
+        self.aliases: list[GradArray] = []
+        self.forms: list[tree.Structure] = []
+        for k in numbers:
+            if not -len(args) <= k < len(args):
+                raise TypeError(
+                    message(op, f"argnums={k}, but the function got {len(args)} arguments.")
+                )
+            if isinstance(args[k], (GradArray, float, np.ndarray)):
+                x = alias(primal(args[k], op, k, tree.LEAF, 0))
+                self.aliases.append(x)
+                self.forms.append(tree.LEAF)
+                self.args[k] = x
+                continue
+            leaves, form = tree.flatten(args[k])
+            aliased = [alias(primal(x, op, k, form, n)) for n, x in enumerate(leaves)]
+            self.aliases += aliased
+            self.forms.append(form)
+            self.args[k] = aliased[0] if form is tree.LEAF else tree.unflatten(form, aliased)
+        if not self.aliases:
+            raise TypeError(message(op, f"no array to differentiate in argument {argnums}."))
+        node = self.aliases[0]._node
+        assert node is not None
+        self.floor = node.seq
+
+    def rebuild(self, leaves: list[Any]) -> Any:
+        """One pytree per differentiated argument (alone if `argnums` was an integer)."""
+        if self.single and self.forms[0] is tree.LEAF:
+            return leaves[0]
+        out, at = [], 0
+        for form in self.forms:
+            count = len(tree.paths(form))
+            out.append(tree.unflatten(form, leaves[at : at + count]))
+            at += count
+        return out[0] if self.single else tuple(out)
+
+    def leave(self, y: Any, attach: bool) -> Any:
+        """A result, on the graph only if that reaches something older than the arguments."""
+        if isinstance(y, GradArray):
+            node = y._node
+            if node is None:
+                return y
+            reaches = node.seq < self.floor or graph.ancestry([node], self.floor)[1]
+            return y if attach and reaches else wrap(y._data)
+        if y is None or isinstance(y, (float, int, str)):
+            return y
+        leaves, form = tree.flatten(y)
+        if form is tree.LEAF:
+            return y
+        return tree.unflatten(form, [self.leave(leaf, attach) for leaf in leaves])
+
+
+def primal(x: Any, op: str, k: int, form: tree.Structure, n: int) -> GradArray:
+    """One leaf of an argument as a GradArray that can be differentiated."""
+    if not isinstance(x, GradArray):
+        if isinstance(x, int) and not isinstance(x, bool):
+            x = float(x)
+        x = wrap(from_user(x, op))
+    if x.dtype.kind not in "fc":
+        where = f"argument {k}{tree.paths(form)[n]}"
+        raise DTypeError(
+            message(
+                op,
+                f"{where} has dtype {x.dtype}, which has no derivative.",
+                "Make it floating, or leave it out of argnums.",
+            )
+        )
+    return x
+
+
+def call(
+    f: Callable[..., Any], arguments: Arguments, kwargs: dict[str, Any], has_aux: bool
+) -> tuple[Any, Any]:
+    """(y, aux) of f on the aliased arguments, recorded whatever the mode outside is."""
+    outer = mode.raw
+    mode.raw = 0
+    try:
+        if mode.grad:
+            result = f(*arguments.args, **kwargs)
+        else:
+            with graph.enable_grad():
+                result = f(*arguments.args, **kwargs)
+    finally:
+        mode.raw = outer
+    if not has_aux:
+        return result, None
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(
+            message("has_aux", f"the function must return (value, aux), not {type(result).__name__}.")
+        )
+    return result
+
+
+def outputs(y: Any) -> tuple[list[GradArray], tree.Structure]:
+    """The arrays in a result, and its structure."""
+    leaves, form = tree.flatten(y)
+    return [x if isinstance(x, GradArray) else wrap(from_user(x)) for x in leaves], form
+
+
+def scalar_output(y: Any, op: str) -> GradArray:
+    """The result of a function that must give one real number."""
+    if not isinstance(y, GradArray):
+        if isinstance(y, (tuple, list, dict)) or y is None:
+            raise TypeError(
+                message(
+                    op,
+                    f"the function returned {type(y).__name__}, not one scalar.",
+                    "For (value, aux) say has_aux=True; for several outputs use vjp.",
+                )
+            )
+        y = wrap(from_user(y, op))
+    if y.shape != ():
+        raise ShapeError(
+            message(
+                op,
+                f"the function returned shape {y.shape}, not a scalar.",
+                "Reduce it (.sum(), .mean()), or use vjp for a pull of several outputs.",
+            )
+        )
+    if y.dtype.kind not in "fc":
+        raise DTypeError(
+            message(op, f"the function returned dtype {y.dtype}, which has no derivative.")
+        )
+    return y
+
+
+def matching(
+    value: Any, likes: Sequence[GradArray], form: tree.Structure, op: str, what: str
+) -> list[Any]:
+    """The leaves of a pytree of tangents or cotangents, checked against what they belong to."""
+    leaves, given = tree.flatten(value)
+    if given != form:
+        raise TypeError(
+            message(
+                op,
+                f"the {what} has structure {tree.describe(given)}, expected "
+                f"{tree.describe(form)}.",
+            )
+        )
+    out = []
+    for x, like, path in zip(leaves, likes, tree.paths(form), strict=True):
+        if not isinstance(x, GradArray):
+            x = wrap(from_user(x, op))
+            if x.dtype != like.dtype and x.dtype.kind in "biuf":
+                x = wrap(x._data.astype(like.dtype))
+        if x.shape != like.shape:
+            raise ShapeError(
+                message(
+                    op, f"the {what}{path} has shape {x.shape}, its array has {like.shape}."
+                )
+            )
+        if x.dtype != like.dtype:
+            raise DTypeError(
+                message(
+                    op, f"the {what}{path} has dtype {x.dtype}, its array has {like.dtype}."
+                )
+            )
+        out.append(x)
+    return out
+
+
+def zeros_like(x: GradArray) -> Any:
+    return np.zeros(x.shape, x.dtype) if x.shape else x.dtype.type(0)
+
+
+def completed(xs: Sequence[GradArray], found: Sequence[Any]) -> list[GradArray]:
+    """Derivatives as GradArrays, zeros where nothing arrived."""
+    return [
+        wrap(zeros_like(x))
+        if value is None
+        else (value if isinstance(value, GradArray) else wrap(value))
+        for x, value in zip(xs, found, strict=True)
+    ]

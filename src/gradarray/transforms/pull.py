@@ -1,0 +1,376 @@
+"""Pull: the reverse walk, outputs to inputs. backward(), grad, value_and_grad, vjp.
+
+A sweep goes through the nodes from the newest to the oldest. It computes on raw arrays unless it
+must be recorded: it reaches something differentiable that is older than its own arguments, or is
+asked to (`create_graph`). Raw, it multiplies plainly, and once more with absorbing products if a
+result has a NaN.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import graph, tree
+from ..algebra import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP, given
+from ..array import GradArray, method, wrap
+from ..errors import GraphError, ShapeError, message
+from ..graph import Grad, Leaf, mode
+from ..record import PickGrad
+from .arguments import Arguments, call, completed, matching, outputs, scalar_output
+
+
+def sweep(
+    order: list[Grad],
+    cotangents: dict[Grad, Any],
+    variant: int,
+    targets: Sequence[Grad] | None = None,
+) -> dict[Grad, Any]:
+    """Pull `cotangents` through `order` (oldest first); what arrives at leaves, or at `targets`.
+
+    With targets, only what lies between them and the roots is computed.
+    """
+    live: set[Grad] | None = None
+    if targets is not None:
+        live = set(targets)
+        for node in order:
+            for parent in node.parents:
+                if parent in live:
+                    live.add(node)
+                    break
+    arrived: dict[Grad, Any] = {}
+    watched = graph.watched if len(graph.watched) else ()
+    ends = () if targets is None else frozenset(targets)
+    arrived_at = cotangents.get
+    for node in reversed(order):
+        c = arrived_at(node)
+        if c is None:
+            continue
+        del cotangents[node]
+        if watched and node in watched:
+            c = _watch(node, c, variant)
+        kind = type(node)
+        if kind is Leaf or node in ends:
+            if live is None or node in live:
+                arrived[node] = c
+            continue
+        if live is not None and node not in live:
+            continue
+        if kind is PickGrad:
+            _to_tuple(node, c, cotangents)
+            continue
+        if type(c) is list:
+            c = _filled(node, c)
+        parents = node.parents
+        if live is None:
+            bars = node.plan.pulls[variant](node, c)
+        else:
+            needed = tuple([parent in live for parent in parents])
+            bars = node.plan.pull(variant, needed)(node, c)
+        for parent, bar in zip(parents, bars):  # noqa: B905 - equal by construction, and hot
+            if bar is not None:
+                old = arrived_at(parent)
+                cotangents[parent] = bar if old is None else old + bar
+    return arrived
+
+
+def _to_tuple(node: Any, c: Any, cotangents: dict[Grad, Any]) -> None:
+    parent = node.parents[0]
+    assert parent is not None and parent.metas is not None
+    parts = cotangents.setdefault(parent, [None] * len(parent.metas[0]))
+    parts[node.which] = c if parts[node.which] is None else parts[node.which] + c
+
+
+def _filled(node: Grad, parts: list[Any]) -> tuple[Any, ...]:
+    assert node.metas is not None
+    return tuple(
+        np.zeros(m.shape, m.dtype) if c is None else c
+        for c, m in zip(parts, node.metas[0], strict=True)
+    )
+
+
+def _watch(node: Grad, c: Any, variant: int) -> Any:
+    for hook in tuple(graph.watched[node]):
+        handle = c if isinstance(c, GradArray) else wrap(c)
+        result = hook(handle)
+        if result is not None:
+            result = result if isinstance(result, GradArray) else wrap(np.asarray(result))
+            if result.shape != handle.shape:
+                raise ShapeError(
+                    message(
+                        "hook",
+                        f"a hook on {node.name} gave shape {result.shape} for a gradient of shape "
+                        f"{handle.shape}.",
+                    )
+                )
+            c = result if variant == RECORDED_SWEEP else result._data
+    return c
+
+
+def is_nan(values: Any) -> bool:
+    """Does any of the arrays hold a NaN? (The sum of one with a NaN is NaN.)"""
+    for value in values:
+        total = np.add.reduce(value, axis=None) if isinstance(value, np.ndarray) else value
+        if total != total:
+            return True
+    return False
+
+
+def run_raw(
+    order: list[Grad], seeds: dict[Grad, Any], targets: Sequence[Grad] | None
+) -> dict[Grad, Any]:
+    """A sweep on raw arrays: plain products, and absorbing ones if a result has a NaN."""
+    mode.raw += 1
+    try:
+        with np.errstate(all="ignore"):
+            if not graph.watched:
+                found = sweep(order, dict(seeds), PLAIN_SWEEP, targets)
+                if not is_nan(found.values()):
+                    return found
+            return sweep(order, dict(seeds), ABSORBING_SWEEP, targets)
+    finally:
+        mode.raw -= 1
+
+
+def run_recorded(
+    order: list[Grad], seeds: dict[Grad, Any], targets: Sequence[Grad] | None
+) -> dict[Grad, Any]:
+    """A sweep whose operations are recorded in their turn."""
+    outer, mode.raw = mode.raw, 0
+    try:
+        with np.errstate(all="ignore"), graph.recording():
+            handles = {
+                n: c if isinstance(c, GradArray) else wrap(c) for n, c in seeds.items()
+            }
+            return sweep(order, handles, RECORDED_SWEEP, targets)
+    finally:
+        mode.raw = outer
+
+
+def seed_graph(
+    ys: Sequence[GradArray], y_bars: Sequence[Any]
+) -> tuple[list[Grad], dict[Grad, Any]]:
+    """The roots of a sweep and what it starts with."""
+    seeds: dict[Grad, Any] = {}
+    roots: list[Grad] = []
+    for y, c in zip(ys, y_bars, strict=True):
+        node = y._node
+        if node is None:
+            continue
+        roots.append(node)
+        seeds[node] = seeds[node] + c if node in seeds else c
+    return roots, seeds
+
+
+def pull_to(
+    ys: Sequence[GradArray],
+    y_bars: Sequence[Any],
+    targets: Sequence[Grad],
+    *,
+    attach: bool,
+    op: str = "grad",
+) -> tuple[list[Any], bool]:
+    """Cotangents of `targets` (None where nothing arrives), and whether they were recorded.
+
+    They are recorded if `attach` allows it and the graph between reaches anything older, or a
+    cotangent is itself differentiable.
+    """
+    roots, seeds = seed_graph(ys, y_bars)
+    if not roots:
+        return [None] * len(targets), False
+    floor = min(t.seq for t in targets)
+    order, older = graph.ancestry(roots, floor)
+    for node in order:
+        if node.saved is None:
+            graph.check_alive(node, op)
+    recorded = attach and (older or differentiable(seeds.values()))
+    if recorded:
+        found = run_recorded(order, seeds, targets)
+    else:
+        seeds = {n: c._data if isinstance(c, GradArray) else c for n, c in seeds.items()}
+        found = run_raw(order, seeds, targets)
+    return [found.get(t) for t in targets], recorded
+
+
+def differentiable(values: Any) -> bool:
+    """Is any of these on a graph of its own?"""
+    return any(isinstance(v, GradArray) and v._node is not None for v in values)
+
+
+# backward() -------------------------------------------------------------------------------------
+
+
+@method("backward")
+def backward(
+    y: GradArray,
+    grad: Any = None,
+    *,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    r"""Pull `grad` (1 for a scalar) back to every leaf, adding to its `.grad`.
+
+    \bar x_i = \sum_{j: i \in parents(j)} \bar x_j \partial g_j / \partial x_i, from the newest
+    node to the oldest. The graph is freed unless `retain_graph`; with `create_graph` the sweep is
+    recorded, so that gradients can be differentiated. Raises GraphError where there is no graph,
+    ValueError where `y` is not a scalar and `grad` is missing. (Baydin et al., "Automatic
+    differentiation in machine learning: a survey", JMLR 18, 2018, section 3.2.)
+
+    >>> import gradarray as ga
+    >>> x = ga.array(3.0, requires_grad=True)
+    >>> (x * x).backward()
+    >>> x.grad
+    GradArray(6., dtype=float64)
+    """
+    if y.dtype.kind not in "fc":
+        raise GraphError(
+            message("backward", f"an array of dtype {y.dtype} has no derivative.", "Use floats.")
+        )
+    if not mode.grad:
+        raise GraphError(
+            message(
+                "backward",
+                "called inside no_grad(), where nothing is recorded.",
+                "Compute the loss and call backward() outside the block.",
+            )
+        )
+    root = y._require_node("backward")
+    seed = _seed_of(y, grad)
+    order, _ = graph.ancestry([root])
+    for node in order:
+        if node.saved is None:
+            graph.check_alive(node)
+    run = run_recorded if create_graph else run_raw
+    if not create_graph and isinstance(seed, GradArray):
+        seed = seed._data
+    arrived = run(order, {root: seed}, None)
+    for node, bar in arrived.items():
+        handle = node.handle()  # type: ignore[attr-defined]
+        if handle is not None and handle._node is node:
+            gradient = bar if isinstance(bar, GradArray) else wrap(bar)
+            old = handle._gradient
+            if old is None:
+                handle._gradient = gradient
+            elif create_graph:
+                handle._gradient = old + gradient
+            else:
+                handle._gradient = wrap(old._data + gradient._data)
+    if not (create_graph if retain_graph is None else retain_graph):
+        for node in order:
+            if not isinstance(node, Leaf):
+                node.saved = None
+
+
+def _seed_of(y: GradArray, grad: Any) -> Any:
+    if grad is None:
+        if y.size != 1:
+            raise ValueError(
+                message(
+                    "backward",
+                    f"an array of shape {y.shape} is not a scalar, and no `grad` was given.",
+                    "Reduce it, for example y.sum().backward(), or give y.backward(grad=...).",
+                )
+            )
+        return np.ones(y.shape, y.dtype) if y.shape else y.dtype.type(1)
+    grad = grad if isinstance(grad, GradArray) else wrap(np.asarray(grad, y.dtype))
+    if grad.shape != y.shape:
+        raise ShapeError(
+            message("backward", f"grad has shape {grad.shape}, the array has {y.shape}.")
+        )
+    return grad if grad.dtype == y.dtype else given.astype(grad, y.dtype)
+
+
+# Functional transforms --------------------------------------------------------------------------
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    r"""A function that gives (f(x), \nabla f(x)) for a scalar f, from one recording.
+
+    The gradient has the structure of the argument (a tuple of them if `argnums` is a sequence);
+    what f does not reach has a gradient of zeros. With `has_aux`, f returns (value, aux) and the
+    result is ((value, aux), gradient). Raises ValueError where f is not scalar, DTypeError for
+    an integer array.
+
+    >>> import gradarray as ga
+    >>> ga.value_and_grad(lambda x: (x * x).sum())(ga.array([1.0, 2.0]))
+    (GradArray(5., dtype=float64), GradArray([2., 4.], dtype=float64))
+    """
+
+    @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        attach = mode.grad
+        primals = Arguments(args, argnums, "grad")
+        y, aux = call(f, primals, kwargs, has_aux)
+        y = scalar_output(y, "grad")
+        nodes = [p._node for p in primals.aliases]
+        bars, recorded = pull_to([y], [y.dtype.type(1)], nodes, attach=attach)
+        gradient = primals.rebuild(completed(primals.aliases, bars))
+        y = y if recorded else wrap(y._data)
+        aux = primals.leave(aux, attach) if has_aux else None
+        return ((y, aux), gradient) if has_aux else (y, gradient)
+
+    return value_and_gradient
+
+
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    r"""The gradient function \nabla f of a scalar function; it nests to any order.
+
+    Arguments as in `value_and_grad`; with `has_aux` the result is (gradient, aux).
+
+    >>> import gradarray as ga
+    >>> ga.grad(ga.grad(lambda x: x**3))(2.0)
+    GradArray(12., dtype=float64)
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, result = both(*args, **kwargs)
+        return (result, value[1]) if has_aux else result
+
+    return gradient
+
+
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    r"""(y, pull): the value y = f(*primals) and pull(\bar y) = (\bar x_1, ..), \bar x = J^T \bar y.
+
+    `pull` takes a pytree of y's structure, returns a tuple with one entry per primal, and can be
+    called any number of times. With `has_aux`, f returns (y, aux) and the result is (y, pull, aux).
+
+    >>> import gradarray as ga
+    >>> y, pull = ga.vjp(lambda a, b: a * b, 2.0, 5.0)
+    >>> pull(1.0)
+    (GradArray(5., dtype=float64), GradArray(2., dtype=float64))
+    """
+    attach = mode.grad
+    arguments = Arguments(primals, tuple(range(len(primals))), "vjp")
+    y, aux = call(f, arguments, {}, has_aux)
+    ys, form = outputs(y)
+    nodes = [p._node for p in arguments.aliases]
+
+    def pull(y_bar: Any) -> tuple[Any, ...]:
+        y_bars = matching(y_bar, ys, form, "vjp", "cotangent")
+        bars, _ = pull_to(ys, y_bars, nodes, attach=attach and mode.grad, op="vjp")
+        return arguments.rebuild(completed(arguments.aliases, bars))
+
+    y, aux = arguments.leave(tree.unflatten(form, ys), attach), arguments.leave(aux, attach)
+    return (y, pull, aux) if has_aux else (y, pull)
+
+
+def pull_through(ys: Any, y_bars: Any, xs: Sequence[GradArray]) -> list[Any]:
+    """For a derived rule: the cotangents of `xs`, recorded exactly if `y_bars` are GradArrays."""
+    ys = list(ys) if isinstance(ys, (tuple, list)) else [ys]
+    y_bars = list(y_bars) if isinstance(y_bars, (tuple, list)) else [y_bars]
+    attach = any(isinstance(c, GradArray) for c in y_bars)
+    bars, _ = pull_to(ys, y_bars, [x._node for x in xs], attach=attach)  # type: ignore[misc]
+    return bars
+
+
+given.pull_through = pull_through

@@ -1,0 +1,103 @@
+"""Push: the forward walk, inputs to outputs. jvp.
+
+The function is recorded first, then tangents are pushed through its nodes from the oldest to the
+newest, so the memory of a push is that of the recording. Like a pull, it runs on raw arrays
+unless it must be recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import graph, tree
+from ..algebra import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP
+from ..array import GradArray, wrap
+from ..errors import message
+from ..graph import Grad, mode
+from ..record import PickGrad
+from .arguments import Arguments, call, completed, matching, outputs
+from .pull import differentiable, is_nan
+
+
+def sweep(order: list[Grad], tangents: dict[Grad, Any], variant: int) -> dict[Grad, Any]:
+    """Push `tangents` through `order` (oldest first); the tangents of all nodes reached."""
+    for node in order:
+        if node in tangents:
+            continue
+        x_dots = [tangents.get(parent) if parent is not None else None for parent in node.parents]
+        moving = tuple([x_dot is not None for x_dot in x_dots])
+        if True not in moving:
+            continue
+        if type(node) is PickGrad:
+            tangents[node] = x_dots[0][node.which]
+        else:
+            tangents[node] = node.plan.push(variant, moving)(node, x_dots)
+    return tangents
+
+
+def push_to(
+    ys: Sequence[GradArray], xs: Sequence[GradArray], x_dots: Sequence[Any], *, attach: bool
+) -> list[Any]:
+    """The tangents of `ys` (None where they do not depend on `xs`)."""
+    roots = [y._node for y in ys if y._node is not None]
+    seeds: dict[Grad, Any] = {x._node: d for x, d in zip(xs, x_dots, strict=True) if x._node}
+    order, older = graph.ancestry(roots, min(n.seq for n in seeds))
+    for node in order:
+        if node.saved is None:
+            graph.check_alive(node, "jvp")
+    recorded = attach and (older or differentiable(x_dots))
+    with np.errstate(all="ignore"):
+        if recorded:
+            outer, mode.raw = mode.raw, 0
+            try:
+                with graph.recording():
+                    handles = {
+                        n: d if isinstance(d, GradArray) else wrap(d) for n, d in seeds.items()
+                    }
+                    found = sweep(order, handles, RECORDED_SWEEP)
+            finally:
+                mode.raw = outer
+        else:
+            raw = {n: d._data if isinstance(d, GradArray) else d for n, d in seeds.items()}
+            with graph.raw_sweep():
+                found = sweep(order, dict(raw), PLAIN_SWEEP)
+                results = [found.get(y._node) for y in ys if y._node is not None]
+                if is_nan([r for r in results if r is not None]):
+                    found = sweep(order, raw, ABSORBING_SWEEP)
+    return [found.get(y._node) if y._node is not None else None for y in ys]
+
+
+def jvp(
+    f: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+) -> Any:
+    r"""(y, \dot y): the value y = f(*primals) and \dot y = J \dot x, its derivative along `tangents`.
+
+    `tangents` has the structure, shapes and dtypes of `primals`. With `has_aux`, f returns
+    (y, aux) and the result is (y, y_dot, aux). (Griewank & Walther, "Evaluating Derivatives",
+    2nd ed., section 3.1.)
+
+    >>> import gradarray as ga
+    >>> ga.jvp(lambda x: x * x, (3.0,), (1.0,))
+    (GradArray(9., dtype=float64), GradArray(6., dtype=float64))
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError(
+            message("jvp", "primals and tangents are tuples, one entry per argument of f.")
+        )
+    attach = mode.grad
+    primals, tangents = tuple(primals), tuple(tangents)
+    arguments = Arguments(primals, tuple(range(len(primals))), "jvp")
+    form = tree.flatten(primals)[1]
+    x_dots = matching(tangents, arguments.aliases, form, "jvp", "tangent")
+    y, aux = call(f, arguments, {}, has_aux)
+    ys, y_form = outputs(y)
+    y_dots = completed(ys, push_to(ys, arguments.aliases, x_dots, attach=attach))
+    y = arguments.leave(tree.unflatten(y_form, ys), attach)
+    y_dot = tree.unflatten(y_form, y_dots)
+    return (y, y_dot, arguments.leave(aux, attach)) if has_aux else (y, y_dot)
