@@ -25,7 +25,7 @@ _MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
 _WEYL = np.array([[0x9E3779B9], [0xBB67AE85]], np.uint64)  # added to the key after each round
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
-_BLOCKS_AT_ONCE = 2048  # the working arrays of so many blocks stay in a core's own cache
+_BLOCKS_AT_ONCE = 8192  # the working arrays of so many blocks stay in a core's own cache
 
 
 class PhiloxGrad(Custom):
@@ -58,9 +58,7 @@ class PhiloxGrad(Custom):
 def _rounds(x: np.ndarray, y: np.ndarray, key: np.ndarray, out: np.ndarray) -> None:
     for _ in range(_ROUNDS):
         product = x * _MULTIPLIERS
-        x = product >> _HALF
-        x = x[..., ::-1, :] ^ y
-        x ^= key
+        x = (product >> _HALF)[..., ::-1, :] ^ (y ^ key)
         y = (product & _LOW)[..., ::-1, :]
         key = (key + _WEYL) & _LOW
     out[..., 0::2] = np.moveaxis(x, -2, -1)
@@ -92,20 +90,20 @@ class AdvanceGrad(Custom):
 
 
 class UnitGrad(Elementwise):
-    """y = the upper bits of x as a number in [0, 1): 24 of 32 bits, or 53 of 64.
+    """y = the p upper bits of x as a number in [0, 1), p the digits of the result's dtype.
 
-    y = floor(x / 2^8) 2^-24 in float32 for uint32, y = floor(x / 2^11) 2^-53 in float64 for
-    uint64: every multiple of 2^-24 (2^-53) in [0, 1), each as likely, and none rounded.
+    y = floor(x 2^p / 2^b) 2^-p for a word x of b bits, p = 11, 24, 53 for float16, float32,
+    float64: each multiple of 2^-p in [0, 1) is as likely as any other, and none is rounded.
     """
 
     @staticmethod
-    def forward(x: Any) -> Any:
-        if x.dtype == np.uint32:
-            return (x >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
-        return (x >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    def forward(x: Any, dtype: Any) -> Any:
+        digits = np.finfo(dtype).nmant + 1
+        upper = x >> x.dtype.type(8 * x.dtype.itemsize - digits)
+        return upper.astype(dtype) * dtype.type(2.0**-digits)
 
     partials = (None,)
-    tex = r"2^{{-53}} \lfloor 2^{{-11}} {x} \rfloor"
+    tex = r"2^{{-p}} \lfloor 2^{{p-b}} {x} \rfloor"
 
 
 def philox(key: Any, counter: Any, words: int, bits: int = 32) -> GradArray:
@@ -118,6 +116,6 @@ def advance(counter: Any, blocks: int) -> GradArray:
     return apply(AdvanceGrad, counter, blocks=blocks)
 
 
-def unit(bits: Any) -> GradArray:
-    """Random words as numbers in [0, 1): uint32 as float32, uint64 as float64."""
-    return apply(UnitGrad, bits)
+def unit(bits: Any, dtype: Any) -> GradArray:
+    """Random words as numbers in [0, 1) of a floating dtype that has no more digits than they."""
+    return apply(UnitGrad, bits, dtype=np.dtype(dtype))
