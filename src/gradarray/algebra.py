@@ -55,30 +55,69 @@ PLAIN_SWEEP, ABSORBING_SWEEP, RECORDED_SWEEP = 0, 1, 2
 class Plan:
     """What one op keeps, and how it is walked, when the operands in `mask` need a derivative."""
 
-    __slots__ = ("_cache", "count", "keep", "keep_y", "mask", "op", "pulls", "save", "where_saved")
+    __slots__ = (
+        "_cache",
+        "constants",
+        "count",
+        "drops",
+        "forms",
+        "forms_source",
+        "idle",
+        "keep",
+        "keep_y",
+        "mask",
+        "op",
+        "pulls",
+        "save",
+        "save_source",
+        "where_saved",
+    )
 
-    def __init__(self, op: type[Kind], mask: tuple[bool, ...]) -> None:
-        self.op, self.mask, self.count = op, mask, len(mask)
+    def __init__(self, op: type[Kind], asked: tuple[bool, ...]) -> None:
+        self.op, self.count = op, len(asked)
+        # Operands that are on the graph, but along which the op has no derivative.
+        self.drops = tuple(k for k, a in enumerate(asked) if a and op.rule(k) is None)
+        self.mask = mask = tuple(a and k not in self.drops for k, a in enumerate(asked))
+        self.idle = True not in mask
         wanted: set[str] = set()
         for i, needed in enumerate(mask):
             if needed:
                 wanted.update(op.rule_names(i, self.count))
         names = op.operand_names(self.count)
-        keep = [k for k, name in enumerate(names) if name in wanted]
-        if "values" in wanted:
-            keep = list(range(self.count))
-        keep = sorted(set(keep) | {k for k in op.index if k < self.count})
-        self.keep = tuple(keep)
+        keep = {k for k, name in enumerate(names) if name in wanted or "values" in wanted}
+        self.keep = tuple(sorted(keep | {k for k in op.index if k < self.count}))
         self.keep_y = "y" in wanted
-        self.where_saved = {k: at for at, k in enumerate(keep)}
+        self.where_saved = {k: at for at, k in enumerate(self.keep)}
+        self.constants = tuple(k for k in self.keep if not mask[k] and k not in op.index)
+        kept = [f"v{k}" for k in self.keep] + (["y"] if self.keep_y else [])
+        self.save_source = f"({', '.join(kept)}{',' if kept else ''})"
+        self.forms_source = self._forms_source(wanted, names)
         args = ", ".join([f"v{k}" for k in range(self.count)] + ["y"])
-        kept = [f"v{k}" for k in keep] + (["y"] if self.keep_y else [])
-        self.save: Callable[..., tuple[Any, ...]] = eval(
-            f"lambda {args}: ({', '.join(kept)}{',' if kept else ''})"
-        )
+        env = {"form": form, "forms": forms, "same": _same_form}
+        self.save: Callable[..., tuple[Any, ...]] = eval(f"lambda {args}: {self.save_source}")
+        self.forms: Callable[..., Any] = eval(f"lambda {args}: {self.forms_source}", env)
         self._cache: dict[Any, Callable[..., Any]] = {}
         # The pulls toward every operand of the mask, one for each variant, written on first use.
         self.pulls = [_first_use(self, variant) for variant in range(3)]
+
+    def _forms_source(self, wanted: set[str], names: tuple[str, ...]) -> str:
+        """Source of the forms (shape, dtype) that a walk needs: (result, operand, operand, ..)."""
+        op, every = self.op, "likes" in wanted
+        if op.form_rule == "named" and not op.always_meta and not every:
+            return "None"
+        parts = ["forms(y)" if op.keeps_y_form or "y_like" in wanted else "None"]
+        for k, name in enumerate(names):
+            if self.mask[k]:
+                parts.append(f"(v{k}.shape, v{k}.dtype)")
+            elif every or op.always_meta or f"{name}_like" in wanted:
+                parts.append(f"form(v{k})")
+            else:
+                parts.append("None")
+        source = f"({', '.join(parts)},)"
+        if op.form_rule == "compare" and not op.always_meta:
+            alike = " and ".join(f"same(v{k}, y)" for k, m in enumerate(self.mask) if m)
+            return f"None if {alike or True} else {source}"
+        return source
 
     def pull(self, variant: int, needed: tuple[bool, ...]) -> Callable[..., tuple[Any, ...]]:
         """pull(node, y_bar) -> one cotangent per operand, None where not `needed`."""
@@ -112,12 +151,12 @@ class Plan:
             elif name == "i":
                 out.append(str(i))
             elif name == "likes":
-                out.append("m[1:]")
+                out.append("[Meta(*f) for f in m[1:]]")
             elif name == "values":
                 out.append("(" + "".join(f"{self.value(k, variant)}, " for k in self.keep) + ")")
             elif name.endswith("_like"):
                 at = 0 if name == "y_like" else names.index(name[:-5]) + 1
-                out.append(f"m[{at}]")
+                out.append(f"Meta(*m[{at}])")
             else:
                 out.append(f"q[{name!r}]")
         return ", ".join(out)
@@ -125,6 +164,20 @@ class Plan:
     def value(self, k: int, variant: int) -> str:
         saved = f"s[{self.where_saved[k]}]"
         return f"wrap({saved}, node=p[{k}])" if variant == RECORDED_SWEEP else saved
+
+
+def form(x: Any) -> tuple[Any, Any]:
+    """(shape, dtype) of an operand."""
+    return (x.shape, x.dtype) if hasattr(x, "shape") else ((), None)
+
+
+def forms(y: Any) -> Any:
+    """(shape, dtype) of a result, a list of them where there are several."""
+    return [form(part) for part in y] if isinstance(y, tuple) else (y.shape, y.dtype)
+
+
+def _same_form(x: Any, y: Any) -> bool:
+    return x.shape == y.shape and x.dtype is y.dtype
 
 
 def _first_use(plan: Plan, variant: int) -> Callable[..., Any]:
@@ -144,6 +197,7 @@ def _write(
         "wrap": lambda data, node: wrap(data, GradArray, node),
         "product": (_plain_product, absorb_raw, absorb)[variant],
         "handle_on": given.handle_on,
+        "Meta": Meta,
         "project": project,
         "expand": expand,
         "spread": spread,
@@ -155,7 +209,7 @@ def _write(
     lines = body(plan, variant, which, env)
     head = f"def {direction}(node, c):\n s = node.saved; p = node.parents; q = node.params"
     source = head + "; m = node.metas\n " + "\n ".join(lines)
-    exec(compile(source, f"<rule {op.name}>", "exec"), env)
+    exec(compile(source, f"<gradarray {op.name}>", "exec"), env)
     return env[direction]
 
 
@@ -177,7 +231,9 @@ class Kind(Grad, internal=True):
     index: ClassVar[tuple[int, ...]] = ()  # operands that are indices: inputs without derivative
     variadic: ClassVar[bool] = False
     rules: ClassVar[tuple[Any, ...]] = ()
-    always_meta: ClassVar[bool] = False
+    always_meta: ClassVar[bool] = False  # keep forms at every application
+    form_rule: ClassVar[str] = "always"  # or "compare" (if they differ), "named" (by a rule)
+    keeps_y_form: ClassVar[bool] = False
     library: ClassVar[bool] = False
     _plans: ClassVar[dict[tuple[bool, ...], Plan]]
 
@@ -186,12 +242,11 @@ class Kind(Grad, internal=True):
         cls._plans = {}
         if not cls.__dict__.get("name"):
             cls.name = cls.__name__.removesuffix("Grad").lower()
-        for slot in ("forward",):
-            given = cls.__dict__.get(slot)
-            if given is not None and not isinstance(given, (staticmethod, classmethod)):
-                setattr(cls, slot, staticmethod(given))
+        forward = cls.__dict__.get("forward")
+        if forward is not None and not isinstance(forward, (staticmethod, classmethod)):
+            cls.forward = staticmethod(forward)
         cls.prepare()
-        cls.library = cls.__module__.startswith(__package__ + ".")
+        cls.library = cls.__module__.startswith("gradarray.")
         if cls.library and "forward" in cls.__dict__:
             registry.register_op(cls)
 
@@ -263,12 +318,10 @@ class Kind(Grad, internal=True):
         cls, plan: Plan, variant: int, which: tuple[bool, ...], env: dict[str, Any]
     ) -> list[str]:
         terms = [cls.push_one(plan, i, variant, env) for i, moving in enumerate(which) if moving]
-        return [
-            f"r = {' + '.join(terms)}",
-            "if m is not None:",
-            "  r = spread(r, m[0])",
-            "return r",
-        ]
+        lines = [f"r = {' + '.join(terms)}"]
+        if cls.keeps_y_form:
+            lines += ["if m is not None:", "  r = spread(r, m[0])"]
+        return [*lines, "return r"]
 
     @classmethod
     def pull_head(cls) -> list[str]:
@@ -312,6 +365,8 @@ class Elementwise(Kind):
     """
 
     __slots__ = ()
+    form_rule = "compare"
+    keeps_y_form = True
     partials: ClassVar[Any] = None
     domain: ClassVar[Any] = (-2.0, 2.0)
 
@@ -346,6 +401,7 @@ class Linear(Kind):
     """
 
     __slots__ = ()
+    form_rule = "named"
     transpose: ClassVar[Any] = None
     transposes: ClassVar[Any] = None
 
@@ -373,7 +429,7 @@ class Linear(Kind):
         cls, plan: Plan, variant: int, which: tuple[bool, ...], env: dict[str, Any]
     ) -> list[str]:
         # Linear in all its operands at once: those that do not move have a zero tangent.
-        env["zeros"] = lambda like: np.zeros(like.shape, like.dtype)
+        env["zeros"] = lambda like: np.zeros(*like)
         args = []
         for i, moving in enumerate(which):
             if i in cls.index:
@@ -424,7 +480,6 @@ class Reduction(Kind):
 
     __slots__ = ()
     partial: ClassVar[Any] = None
-    always_meta = True
 
     @classmethod
     def prepare(cls) -> None:
@@ -499,31 +554,35 @@ def absorb(a: Any, b: Any) -> Any:
     return given.absorb(a, b)
 
 
-def project(c: Any, like: Meta) -> Any:
+def project(c: Any, like: Any) -> Any:
     """The cotangent of an operand of this form: sum over broadcast axes, real part, cast."""
-    shape = c.shape if hasattr(c, "shape") else ()
-    if shape != like.shape:
-        extra = len(shape) - len(like.shape)
+    target, dtype = like
+    shape = c.shape
+    if shape != target:
+        extra = len(shape) - len(target)
         if extra < 0:
-            c = given.broadcast_to(c, like.shape)
+            c = given.broadcast_to(c, target)
         else:
             axes = tuple(
-                k - len(shape)
-                for k, n in enumerate(shape)
-                if k < extra or (like.shape[k - extra] == 1 and n != 1)
+                [
+                    k - len(shape)
+                    for k, n in enumerate(shape)
+                    if k < extra or (target[k - extra] == 1 and n != 1)
+                ]
             )
             if axes:
                 c = given.sum(c, axis=axes, keepdims=True)
-            if c.shape != like.shape:
-                c = given.reshape(c, like.shape)
-    return _cast(c, like.dtype)
+            if c.shape != target:
+                c = given.reshape(c, target) if extra else given.broadcast_to(c, target)
+    return c if c.dtype is dtype else _cast(c, dtype)
 
 
-def spread(r: Any, like: Meta) -> Any:
+def spread(r: Any, like: Any) -> Any:
     """The tangent of a result of this form: broadcast, real part, cast."""
-    if r.shape != like.shape:
-        r = given.broadcast_to(r, like.shape)
-    return _cast(r, like.dtype)
+    shape, dtype = like
+    if r.shape != shape:
+        r = given.broadcast_to(r, shape)
+    return r if r.dtype is dtype else _cast(r, dtype)
 
 
 def _cast(c: Any, dtype: Any) -> Any:

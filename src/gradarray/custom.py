@@ -23,12 +23,13 @@ from .graph import Grad, Meta, mode, recording
 
 
 class Custom(Kind, internal=True):
-    r"""Any differentiable function: declares `pull(y_bar, *inputs, y)`, `push(*inputs, y, *x_dots)`, or both.
+    r"""Any differentiable function: declares `pull(y_bar, *inputs, y)`, or a push, or both.
 
-    `forward(*arrays)` computes on raw arrays; `backward` is another name of `pull`. Rules are
-    written in gradarray functions and ask for what they need by name: an input, `y` (the result),
-    a static parameter (a keyword-only parameter of `forward`, or one with a default), in a push
-    the tangent `<input>_dot`. What no rule names is not kept.
+    `forward(*arrays)` computes on raw arrays; `backward` is another name of `pull`; a push is
+    `push(*inputs, y, *x_dots)`. Rules are written in gradarray functions and ask for what they
+    need by name: an input, `y` (the result), a static parameter (a keyword-only parameter of
+    `forward`, or one with a default), in a push the tangent `<input>_dot`. What no rule names is
+    not kept.
 
     >>> import gradarray as ga
     >>> class Cube(ga.Grad):
@@ -41,6 +42,7 @@ class Custom(Kind, internal=True):
     """
 
     __slots__ = ()
+    keeps_y_form = True
     always_meta = True
     pull_rule: ClassVar[Rule | None] = None
     push_rule: ClassVar[Rule | None] = None
@@ -196,7 +198,7 @@ def _pull(node: Grad, y_bar: Any, variant: int, which: tuple[bool, ...]) -> tupl
         assert node.metas is not None
         if not trusted:
             _check_connected(op, "backward", result, y_bar)
-            _check_shape(op, "backward", op.operands[k], result, node.metas[k + 1])
+            _check_shape(op, "backward", op.operands[k], result, node.metas[k + 1][0])
             result = result if variant == RECORDED_SWEEP else result._data
         out.append(project(result, node.metas[k + 1]))
     return tuple(out)
@@ -209,8 +211,7 @@ def _push(node: Grad, x_dots: Any, variant: int, which: tuple[bool, ...]) -> Any
     with contextlib.nullcontext() if trusted else _rule_recording(op):
         dots = {}
         for k, moving in enumerate(which):
-            like = node.metas[k + 1]
-            dot = x_dots[k] if moving else np.zeros(like.shape, like.dtype)
+            dot = x_dots[k] if moving else np.zeros(*node.metas[k + 1])
             dots[f"{op.operands[k]}_dot"] = dot if trusted else _probe(dot)
         values = _residuals(node, variant, trusted)
         if op.push_rule is not None:
@@ -218,18 +219,18 @@ def _push(node: Grad, x_dots: Any, variant: int, which: tuple[bool, ...]) -> Any
         else:
             y_dot = _transposed_pull(op, dots, values, which, node)
     result = node.metas[0]
-    if not isinstance(result, Meta):
+    if isinstance(result, list):
         parts = zip(y_dot, result, strict=True)
         return tuple(_finish_push(op, d, like, dots, variant, trusted) for d, like in parts)
     return _finish_push(op, y_dot, result, dots, variant, trusted)
 
 
 def _finish_push(
-    op: Any, y_dot: Any, like: Meta, dots: dict[str, Any], variant: int, trusted: bool
+    op: Any, y_dot: Any, like: Any, dots: dict[str, Any], variant: int, trusted: bool
 ) -> Any:
     if not trusted:
         _check_connected(op, "push", y_dot, *dots.values())
-        _check_shape(op, "push", "the result", y_dot, like)
+        _check_shape(op, "push", "the result", y_dot, like[0])
         y_dot = y_dot if variant == RECORDED_SWEEP else y_dot._data
     return spread(y_dot, like)
 
@@ -240,7 +241,7 @@ def _transposed_push(
     """pull = the reverse sweep of push in its tangents, which are taken at zero."""
     assert node.metas is not None
     with graph.recording(), _library_arrays():
-        dots = [_probe(np.zeros(m.shape, m.dtype)) for m in node.metas[1:]]
+        dots = [_probe(np.zeros(*form)) for form in node.metas[1:]]
         named = {f"{x}_dot": d for x, d in zip(op.operands, dots, strict=True)}
         y_dot = _call(op, op.push_rule, (), {**_recorded(values), **named})
     targets = [d for d, needed in zip(dots, which, strict=True) if needed]
@@ -254,7 +255,7 @@ def _transposed_pull(
     """push = the reverse sweep of pull in its cotangent, which is taken at zero."""
     assert node.metas is not None
     with graph.recording(), _library_arrays():
-        y_bar = _part_like(node.metas[0], lambda m: _probe(np.zeros(m.shape, m.dtype)))
+        y_bar = _part_like(node.metas[0], lambda form: _probe(np.zeros(*form)))
         x_bars = _call(op, op.pull_rule, (y_bar,), _recorded(values))
         x_bars = x_bars if isinstance(x_bars, tuple) else (x_bars,)
     pairs = [
@@ -293,8 +294,8 @@ def _residuals(node: Any, variant: int, trusted: bool) -> dict[str, Any]:
         elif not trusted:
             y = _part(y, _probe)
         values["y"] = y
-    for name, meta in zip(("y", *op.operands), node.metas, strict=True):
-        values[f"{name}_like"] = meta
+    for name, form in zip(("y", *op.operands), node.metas, strict=True):
+        values[f"{name}_like"] = _part_like(form, lambda form: Meta(*form))
     return values
 
 
@@ -302,8 +303,8 @@ def _part(value: Any, fn: Any) -> Any:
     return tuple(fn(v) for v in value) if isinstance(value, (tuple, list)) else fn(value)
 
 
-def _part_like(meta: Any, fn: Any) -> Any:
-    return fn(meta) if isinstance(meta, Meta) else tuple(fn(m) for m in meta)
+def _part_like(form: Any, fn: Any) -> Any:
+    return tuple(fn(f) for f in form) if isinstance(form, list) else fn(form)
 
 
 def _probe(value: Any) -> GradArray:
@@ -358,16 +359,16 @@ def _check_connected(op: Any, rule: str, result: Any, *given_to_it: Any) -> None
     )
 
 
-def _check_shape(op: Any, rule: str, name: str, result: Any, like: Meta) -> None:
+def _check_shape(op: Any, rule: str, name: str, result: Any, shape: Any) -> None:
     try:
-        fits = np.broadcast_shapes(result.shape, like.shape) in (result.shape, like.shape)
+        fits = np.broadcast_shapes(result.shape, shape) in (result.shape, shape)
     except ValueError:
         fits = False
     if not fits:
         raise RuleError(
             message(
                 op.name,
-                f"its rule `{rule}` gave shape {result.shape} for {name}, of shape {like.shape}.",
+                f"its rule `{rule}` gave shape {result.shape} for {name}, of shape {shape}.",
             )
         )
 

@@ -30,7 +30,7 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_PACKAGE) and "<rule" not in name:
+        if not name.startswith(_PACKAGE) and not name.startswith("<gradarray"):
             source = linecache.getline(name, frame.f_lineno).strip()
             where = f"{os.path.basename(name)}:{frame.f_lineno}"
             return f"{where}: {source}" if source else where

@@ -26,7 +26,10 @@ next_seq: Callable[[], int] = itertools.count(1).__next__
 
 
 class Meta(NamedTuple):
-    """The form of an array without its values; rules receive it as `<operand>_like`."""
+    """The form of an array without its values; rules receive it as `<operand>_like`.
+
+    Nodes hold plain tuples (shape, dtype), which cost less to make.
+    """
 
     shape: tuple[int, ...]
     dtype: Any
@@ -64,7 +67,7 @@ class Grad(metaclass=_GradType):
 
     parents: tuple[Grad | None, ...]
     saved: tuple[Any, ...] | None
-    metas: tuple[Meta, ...] | None
+    metas: tuple[Any, ...] | None
     params: dict[str, Any] | None
     plan: Plan
     seq: int
@@ -226,7 +229,7 @@ def ancestry(roots: Iterable[Grad], floor: int = 0) -> tuple[list[Grad], bool]:
     return sorted(seen, key=_by_seq), older
 
 
-# Watched nodes: gradients that a user asked to keep or to see on the way ---------------------------
+# Watched nodes: gradients that a user asked to keep or to see on the way --------------------------
 
 watched: weakref.WeakKeyDictionary[Grad, list[Callable[[Any], Any]]] = weakref.WeakKeyDictionary()
 

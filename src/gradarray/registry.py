@@ -1,4 +1,4 @@
-"""Every op and every public function by name: it feeds the tests, the docs and NumPy's protocols."""
+"""Every op and every public function by name: for tests, docs and NumPy's protocols."""
 
 from __future__ import annotations
 

@@ -76,7 +76,9 @@ def map(fn: Callable[..., Any], tree: Any, *others: Any) -> Any:
     for other in others:
         more, form = flatten(other)
         if not same(form, structure):
-            raise ValueError(f"pytrees differ in structure: {describe(structure)}, {describe(form)}")
+            raise ValueError(
+                f"pytrees differ in structure: {describe(structure)}, {describe(form)}"
+            )
         columns.append(more)
     return unflatten(structure, [fn(*row) for row in zip(*columns, strict=True)])
 

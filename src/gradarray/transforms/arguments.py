@@ -10,7 +10,7 @@ import numpy as np
 from .. import graph, tree
 from ..array import GradArray, from_user, wrap
 from ..errors import DTypeError, ShapeError, message
-from ..graph import mode
+from ..graph import Grad, mode
 from ..ops.control import alias
 
 
@@ -50,6 +50,11 @@ class Arguments:
         node = self.aliases[0]._node
         assert node is not None
         self.floor = node.seq
+
+    @property
+    def nodes(self) -> list[Grad]:
+        """The aliases' nodes, at which a sweep ends."""
+        return [x._node for x in self.aliases if x._node is not None]
 
     def rebuild(self, leaves: list[Any]) -> Any:
         """One pytree per differentiated argument (alone if `argnums` was an integer)."""
@@ -114,7 +119,9 @@ def call(
         return result, None
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(
-            message("has_aux", f"the function must return (value, aux), not {type(result).__name__}.")
+            message(
+                "has_aux", f"the function must return (value, aux), not {type(result).__name__}."
+            )
         )
     return result
 

@@ -70,8 +70,8 @@ def sweep(
         else:
             needed = tuple([parent in live for parent in parents])
             bars = node.plan.pull(variant, needed)(node, c)
-        for parent, bar in zip(parents, bars):  # noqa: B905 - equal by construction, and hot
-            if bar is not None:
+        for parent, bar in zip(parents, bars):
+            if bar is not None and parent is not None:
                 old = arrived_at(parent)
                 cotangents[parent] = bar if old is None else old + bar
     return arrived
@@ -79,7 +79,6 @@ def sweep(
 
 def _to_tuple(node: Any, c: Any, cotangents: dict[Grad, Any]) -> None:
     parent = node.parents[0]
-    assert parent is not None and parent.metas is not None
     parts = cotangents.setdefault(parent, [None] * len(parent.metas[0]))
     parts[node.which] = c if parts[node.which] is None else parts[node.which] + c
 
@@ -87,8 +86,8 @@ def _to_tuple(node: Any, c: Any, cotangents: dict[Grad, Any]) -> None:
 def _filled(node: Grad, parts: list[Any]) -> tuple[Any, ...]:
     assert node.metas is not None
     return tuple(
-        np.zeros(m.shape, m.dtype) if c is None else c
-        for c, m in zip(parts, node.metas[0], strict=True)
+        np.zeros(*form) if c is None else c
+        for c, form in zip(parts, node.metas[0], strict=True)
     )
 
 
@@ -307,7 +306,7 @@ def value_and_grad(
         primals = Arguments(args, argnums, "grad")
         y, aux = call(f, primals, kwargs, has_aux)
         y = scalar_output(y, "grad")
-        nodes = [p._node for p in primals.aliases]
+        nodes = primals.nodes
         bars, recorded = pull_to([y], [y.dtype.type(1)], nodes, attach=attach)
         gradient = primals.rebuild(completed(primals.aliases, bars))
         y = y if recorded else wrap(y._data)
@@ -353,7 +352,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     arguments = Arguments(primals, tuple(range(len(primals))), "vjp")
     y, aux = call(f, arguments, {}, has_aux)
     ys, form = outputs(y)
-    nodes = [p._node for p in arguments.aliases]
+    nodes = arguments.nodes
 
     def pull(y_bar: Any) -> tuple[Any, ...]:
         y_bars = matching(y_bar, ys, form, "vjp", "cotangent")
@@ -369,7 +368,7 @@ def pull_through(ys: Any, y_bars: Any, xs: Sequence[GradArray]) -> list[Any]:
     ys = list(ys) if isinstance(ys, (tuple, list)) else [ys]
     y_bars = list(y_bars) if isinstance(y_bars, (tuple, list)) else [y_bars]
     attach = any(isinstance(c, GradArray) for c in y_bars)
-    bars, _ = pull_to(ys, y_bars, [x._node for x in xs], attach=attach)  # type: ignore[misc]
+    bars, _ = pull_to(ys, y_bars, [x._require_node("pull") for x in xs], attach=attach)
     return bars
 
 

@@ -32,7 +32,8 @@ def sweep(order: list[Grad], tangents: dict[Grad, Any], variant: int) -> dict[Gr
         if True not in moving:
             continue
         if type(node) is PickGrad:
-            tangents[node] = x_dots[0][node.which]
+            parts: Any = x_dots[0]
+            tangents[node] = parts[node.which]
         else:
             tangents[node] = node.plan.push(variant, moving)(node, x_dots)
     return tangents
@@ -76,7 +77,7 @@ def jvp(
     tangents: Sequence[Any],
     has_aux: bool = False,
 ) -> Any:
-    r"""(y, \dot y): the value y = f(*primals) and \dot y = J \dot x, its derivative along `tangents`.
+    r"""(y, \dot y): y = f(*primals) and its derivative along `tangents`, \dot y = J \dot x.
 
     `tangents` has the structure, shapes and dtypes of `primals`. With `has_aux`, f returns
     (y, aux) and the result is (y, y_dot, aux). (Griewank & Walther, "Evaluating Derivatives",
