@@ -14,6 +14,7 @@ straight-line functions that pull and push through a node.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -62,6 +63,7 @@ class Plan:
         "drops",
         "forms",
         "forms_source",
+        "has_forms",
         "idle",
         "keep",
         "keep_y",
@@ -70,6 +72,7 @@ class Plan:
         "pulls",
         "save",
         "save_source",
+        "simple",
         "where_saved",
     )
 
@@ -92,13 +95,18 @@ class Plan:
         kept = [f"v{k}" for k in self.keep] + (["y"] if self.keep_y else [])
         self.save_source = f"({', '.join(kept)}{',' if kept else ''})"
         self.forms_source = self._forms_source(wanted, names)
+        self.has_forms = self.forms_source != "None"
+        self.simple = not self.drops and not self.constants
+        self._cache: dict[Any, Callable[..., Any]] = {}
+        # The pulls toward every operand of the mask, one for each variant, written on first use.
+        self.pulls = [_first_use(self, variant) for variant in range(3)]
+        if op.joint:
+            self.save, self.forms = _nothing, _operand_forms
+            return
         args = ", ".join([f"v{k}" for k in range(self.count)] + ["y"])
         env = {"form": form, "forms": forms, "same": _same_form}
         self.save: Callable[..., tuple[Any, ...]] = eval(f"lambda {args}: {self.save_source}")
         self.forms: Callable[..., Any] = eval(f"lambda {args}: {self.forms_source}", env)
-        self._cache: dict[Any, Callable[..., Any]] = {}
-        # The pulls toward every operand of the mask, one for each variant, written on first use.
-        self.pulls = [_first_use(self, variant) for variant in range(3)]
 
     def _forms_source(self, wanted: set[str], names: tuple[str, ...]) -> str:
         """Source of the forms (shape, dtype) that a walk needs: (result, operand, operand, ..)."""
@@ -152,6 +160,9 @@ class Plan:
                 out.append(str(i))
             elif name == "likes":
                 out.append("[Meta(*f) for f in m[1:]]")
+            elif name == "indices":
+                at = [k for k in self.op.index if k < self.count]
+                out.append("(" + "".join(f"{self.value(k, variant)}, " for k in at) + ")")
             elif name == "values":
                 out.append("(" + "".join(f"{self.value(k, variant)}, " for k in self.keep) + ")")
             elif name.endswith("_like"):
@@ -180,6 +191,14 @@ def _same_form(x: Any, y: Any) -> bool:
     return x.shape == y.shape and x.dtype is y.dtype
 
 
+def _nothing(*values: Any) -> tuple[Any, ...]:
+    return ()
+
+
+def _operand_forms(*values: Any) -> tuple[Any, ...]:
+    return (None, *map(form, values[:-1]))
+
+
 def _first_use(plan: Plan, variant: int) -> Callable[..., Any]:
     def first(node: Grad, y_bar: Any) -> Any:
         plan.pulls[variant] = _write(plan, "pull", variant, plan.mask)
@@ -193,6 +212,8 @@ def _write(
 ) -> Callable[..., Any]:
     """Compile the straight-line function that walks one node in one direction."""
     op = plan.op
+    if op.joint:
+        return functools.partial(_pull_joint if direction == "pull" else _push_joint, which)
     env: dict[str, Any] = {
         "wrap": lambda data, node: wrap(data, GradArray, node),
         "product": (_plain_product, absorb_raw, absorb)[variant],
@@ -213,6 +234,19 @@ def _write(
     return env[direction]
 
 
+def _pull_joint(which: tuple[bool, ...], node: Any, y_bar: Any) -> tuple[Any, ...]:
+    rule, forms = type(node).rules[0], node.metas[1:]
+    likes = [Meta(*f) for f in forms] if "likes" in rule.names else None
+    bars = rule.fn(y_bar, *[likes if n == "likes" else node.params[n] for n in rule.names])
+    return tuple([project(bars[k], forms[k]) if needed else None for k, needed in enumerate(which)])
+
+
+def _push_joint(which: tuple[bool, ...], node: Any, x_dots: Any) -> Any:
+    pairs = zip(x_dots, node.metas[1:], strict=True)
+    dots = [np.zeros(*like) if x_dot is None else x_dot for x_dot, like in pairs]
+    return given.apply(type(node), *dots, **node.params)
+
+
 def _plain_product(a: Any, b: Any) -> Any:
     return a * b
 
@@ -230,6 +264,7 @@ class Kind(Grad, internal=True):
     lower: ClassVar[Any] = None
     index: ClassVar[tuple[int, ...]] = ()  # operands that are indices: inputs without derivative
     variadic: ClassVar[bool] = False
+    joint: ClassVar[bool] = False  # one rule gives the cotangents of all operands at once
     rules: ClassVar[tuple[Any, ...]] = ()
     always_meta: ClassVar[bool] = False  # keep forms at every application
     form_rule: ClassVar[str] = "always"  # or "compare" (if they differ), "named" (by a rule)
@@ -290,7 +325,9 @@ class Kind(Grad, internal=True):
     def plan_for(cls, mask: tuple[bool, ...]) -> Plan:
         plan = cls._plans.get(mask)
         if plan is None:
-            plan = cls._plans[mask] = Plan(cls, mask)
+            plan = Plan(cls, mask)
+            if not cls.joint or len(mask) <= 16:  # long lists come in too many lengths to keep
+                cls._plans[mask] = plan
         return plan
 
     @classmethod
@@ -344,7 +381,10 @@ class Kind(Grad, internal=True):
     def backward(self, y_bar: Any) -> tuple[GradArray | None, ...]:
         """One cotangent per input, for the cotangent `y_bar` of the output."""
         graph.check_alive(self)
-        y_bar = y_bar if isinstance(y_bar, GradArray) else wrap(from_user(y_bar))
+        if isinstance(y_bar, tuple):
+            y_bar = tuple(c if isinstance(c, GradArray) else wrap(from_user(c)) for c in y_bar)
+        elif not isinstance(y_bar, GradArray):
+            y_bar = wrap(from_user(y_bar))
         return self.plan.pulls[RECORDED_SWEEP](self, y_bar)
 
     @classmethod
@@ -397,7 +437,9 @@ class Linear(Kind):
     r"""y = A x: declares its transpose, `transpose(y_bar, ...)`, one for each linear operand.
 
     push: A \dot x. pull: A^T \bar y. Operands listed in `index` are indices, inputs without
-    derivative. A variadic op (concatenate) has one transpose, told the operand by `i`.
+    derivative. A variadic op (concatenate) has one transpose: it names `i` and gives the cotangent
+    of operand i, or else it gives all of them at once, as a tuple. Of an op with several results
+    the transpose gets a tuple of cotangents.
     """
 
     __slots__ = ()
@@ -412,6 +454,7 @@ class Linear(Kind):
             declared = declared.__func__
         if declared is not None:
             cls._set_rules(declared, 1)
+            cls.joint = cls.variadic and "i" not in cls.rules[0].names
             if "transpose" in cls.__dict__:
                 cls.transpose = staticmethod(declared)
 

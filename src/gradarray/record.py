@@ -55,24 +55,32 @@ def apply(op: type[Kind], *operands: Any, **params: Any) -> Any:
     if not needed or (flags.special and not mode.grad):
         return handle_on(None, y)
     key = (True,) if len(parents) == 1 else tuple([parent is not None for parent in parents])
-    plan = op.plan_for(key)
-    if plan.drops:
+    plan = op._plans.get(key)
+    if plan is None:
+        plan = op.plan_for(key)
+    kept = raw
+    if not plan.simple:
         if plan.idle:
             return handle_on(None, y)
         for k in plan.drops:
             parents[k] = None
-    kept = raw
-    for k in plan.constants:
-        kept = list(raw) if kept is raw else kept
-        kept[k] = kept_constant(raw[k], raw[k] is operands[k], y)
+        kept = list(raw)
+        for k in plan.constants:
+            kept[k] = kept_constant(raw[k], raw[k] is operands[k], y)
     node = new(op)
     node.parents = tuple(parents)
     node.saved = plan.save(*kept, y)
     node.params = params
     node.plan = plan
-    node.metas = plan.forms(*raw, y)
+    node.metas = plan.forms(*raw, y) if plan.has_forms else None
     node.seq = next_seq()
-    return handle_on(node, y)
+    if type(y) is tuple:
+        return handle_on(node, y)
+    out = new(GradArray)
+    out._data = y
+    out._node = node
+    out._gradient = None
+    return out
 
 
 def _apply_other(op: type[Kind], operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -130,7 +138,15 @@ class PickGrad(Grad, internal=True):
 
     @property
     def inputs(self) -> tuple[GradArray, ...]:
-        return inputs_of(self)
+        return inputs_of(self.parents[0])
+
+    def backward(self, y_bar: Any) -> tuple[GradArray | None, ...]:
+        """One cotangent per input of the operation, for that of this one of its results."""
+        parent: Any = self.parents[0]
+        graph.check_alive(parent)
+        parts = [wrap(np.zeros(*form)) for form in parent.metas[0]]
+        parts[self.which] = y_bar if isinstance(y_bar, GradArray) else wrap(from_user(y_bar))
+        return parent.backward(tuple(parts))
 
 
 def pick(parent: Grad, which: int) -> PickGrad:
