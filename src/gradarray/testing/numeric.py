@@ -5,6 +5,7 @@ Nothing here knows of graphs: functions take a list of arrays and give a list of
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +25,13 @@ FIRST_STEP = 2.0**-5
 LEVELS = 7
 
 COMPLEX_STEP = 1e-30  # its square vanishes against anything, so there is no truncation error
+
+
+def quiet(f: Callable[..., Any], *args: Any) -> Any:
+    """Call without NumPy's floating-point warnings, which are about the values asked for."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return f(*args)
 
 
 def eps_of(arrays: Sequence[np.ndarray]) -> float:

@@ -22,8 +22,8 @@ from .op_derivatives import (
 from .op_values import check_edges, check_values
 
 
-def check_op(function: str | Callable[..., Any]) -> None:
-    r"""Test a registered function by what its declaration says: name it, or give it.
+def check_op(function: str | Callable[..., Any] | Function) -> None:
+    r"""Test a public function by what its declaration says: by name, by itself, or the declaration.
 
     For every case of the declaration (an elementwise op's follow from its `domain`):
 
@@ -51,8 +51,10 @@ def check_op(function: str | Callable[..., Any]) -> None:
         check_call(call)
 
 
-def entry_of(function: str | Callable[..., Any]) -> Function:
-    """The declaration of a public function, by name or by itself."""
+def entry_of(function: str | Callable[..., Any] | Function) -> Function:
+    """The declaration of a public function."""
+    if isinstance(function, Function):
+        return function
     if isinstance(function, str):
         if function not in functions:
             raise KeyError(f"no public function is named {function!r}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import graph
 from ..array import GradArray, wrap
-from ..transforms.pull import grad, vjp
+from ..transforms.pull import grad
 from ..transforms.push import jvp
 from .draw import Call, float_results, handle
 from .numeric import (
@@ -22,71 +22,31 @@ from .numeric import (
     eps_of,
     floats,
     largest,
+    quiet,
     sensitivity,
 )
-from .op_values import layouts, quiet
+from .op_values import layouts
+from .problem import Problem, dot, inner
 
 
-class Derivatives:
+class Derivatives(Problem):
     """One call as f(xs) -> floating results, xs the arrays that are differentiated."""
 
     def __init__(self, call: Call, where: Where, dtype: Any = np.float64) -> None:
-        self.call, self.where = call, where
+        self.call = call
         self.arrays = call.draw(dtype)
         self.at = call.moving
-        self.xs: Arrays = [self.arrays[k] for k in self.at]
-        rng = call.rng()
-        self.ws: Arrays = [_direction(rng, x) for x in self.xs]
-        self.ys = [y._array for y in self.f(*map(handle, self.xs))]
-        self.vs: Arrays = [_direction(rng, y) for y in self.ys]
+        super().__init__(self._f, [self.arrays[k] for k in self.at], call.rng(), where)
 
-    def f(self, *xs: Any) -> tuple[GradArray, ...]:
+    def _f(self, *xs: Any) -> tuple[GradArray, ...]:
         return tuple(float_results(self.call.run(self.call.entry.fn, self.placed(xs))))
 
     def placed(self, xs: Sequence[Any]) -> list[Any]:
+        """All arrays of the call, with these in place of those that are differentiated."""
         out: list[Any] = list(self.arrays)
         for k, x in zip(self.at, xs, strict=True):
             out[k] = x
         return out
-
-    def values(self, xs: Arrays) -> Arrays:
-        """f without a graph."""
-        return [y._array for y in self.f(*map(handle, xs))]
-
-    def along(self, *xs: Any) -> Any:
-        """The scalar <v, f(x)>."""
-        return inner(self.f(*xs), self.vs)
-
-    def pulled(self, xs: Arrays) -> Arrays:
-        _, pull = vjp(self.f, *map(handle, xs))
-        return [x._array for x in pull(tuple(map(handle, self.vs)))]
-
-    def pushed(self, xs: Arrays) -> Arrays:
-        _, y_dots = jvp(self.f, [*map(handle, xs)], [*map(handle, self.ws)])
-        return [d._array for d in y_dots]
-
-
-def _direction(rng: np.random.Generator, like: np.ndarray) -> np.ndarray:
-    # Away from 0, so that no entry goes unseen.
-    sizes = rng.uniform(0.5, 1.0, like.shape)
-    out = np.asarray(np.where(rng.integers(0, 2, like.shape) == 1, sizes, -sizes))
-    return out.astype(like.dtype)
-
-
-def inner(xs: Sequence[Any], ws: Sequence[Any]) -> Any:
-    """Sum of all products, as a scalar of the library."""
-    total: Any = None
-    for x, w in zip(xs, ws, strict=True):
-        term = (x * w).sum()
-        total = term if total is None else total + term
-    return total
-
-
-def dot(xs: Arrays, ws: Arrays) -> tuple[float, float]:
-    """Sum of all products, and of their magnitudes."""
-    products = [np.ravel(x * w).astype(float) for x, w in zip(xs, ws, strict=True)]
-    flat = np.concatenate(products)
-    return float(flat.sum()), float(np.abs(flat).sum())
 
 
 def check_unattached(call: Call, where: Where) -> None:
@@ -117,16 +77,25 @@ def check_first(d: Derivatives) -> None:
                 )
     check_differences(where / "push", d.values, d.xs, d.ws, y_dots)
     _check_complex_step(d, y_dots, eps)
-    (left, left_size), (right, right_size) = dot(d.vs, y_dots), dot(x_bars, d.ws)
-    agree(
-        where / "adjoint identity",
-        np.array(left),
-        np.array(right),
-        ROUNDINGS * eps * (left_size + right_size),
-        "<J^T v, w>",
-    )
+    check_adjoint(d, y_dots, x_bars)
     _check_unit_vectors(d, x_bars, eps)
     _check_backward(d, x_bars)
+
+
+def check_adjoint(
+    d: Derivatives, y_dots: Arrays | None = None, x_bars: Arrays | None = None
+) -> None:
+    """<v, J w> = <J^T v, w>, to 64 eps times the magnitudes of the products."""
+    y_dots = d.pushed(d.xs) if y_dots is None else y_dots
+    x_bars = d.pulled(d.xs) if x_bars is None else x_bars
+    (left, left_size), (right, right_size) = dot(d.vs, y_dots), dot(x_bars, d.ws)
+    agree(
+        d.where / "adjoint identity, <v, J w>",
+        np.array(left),
+        np.array(right),
+        ROUNDINGS * eps_of([*d.xs, *d.ys]) * (left_size + right_size),
+        "<J^T v, w>",
+    )
 
 
 def check_differences(
@@ -321,20 +290,21 @@ def check_layouts(d: Derivatives) -> None:
         where = d.where / f"operands {label}"
         # The order in which a sum is taken may follow the memory: equal up to rounding.
         eps = ROUNDINGS * eps_of([*d.xs, *d.ys])
-        for got, like in zip(quiet(d.values, moved), plain, strict=True):
-            agree(where, got, like, eps * max(largest(like), 1.0), "contiguous operands")
-        for got, like in zip(d.pulled(moved), x_bars, strict=True):
-            agree(where / "pull", got, like, eps * max(largest(like), 1.0), "contiguous operands")
+        values, pulled = quiet(d.values, moved), d.pulled(moved)
         for before, after in zip(arrays, d.arrays, strict=True):
-            if not np.array_equal(before, after, equal_nan=before.dtype.kind == "f"):
+            if not np.array_equal(before, after):
                 raise where.fail("an operand was changed in place")
+        for got, like in zip(values, plain, strict=True):
+            agree(where, got, like, eps * max(largest(like), 1.0), "contiguous operands")
+        for got, like in zip(pulled, x_bars, strict=True):
+            agree(where / "pull", got, like, eps * max(largest(like), 1.0), "contiguous operands")
     d.arrays = arrays
 
 
 def check_empty(d: Derivatives) -> None:
     """An empty operand has an empty gradient of its own form."""
-    shapes = [(0, *s.shape[1:]) if s.shape else (0,) for s in d.call.samples]
-    empty = Derivatives(d.call.with_shapes(shapes), d.where / "empty")
+    call = d.call.with_shapes([(0, 3)] * len(d.call.samples))
+    empty = Derivatives(call, d.where / "empty")
     for x, x_bar in zip(empty.xs, empty.pulled(empty.xs), strict=True):
         if x_bar.shape != x.shape or x_bar.dtype != x.dtype:
             raise empty.where.fail(

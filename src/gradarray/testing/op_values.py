@@ -10,7 +10,16 @@ import numpy as np
 from ..algebra import Elementwise
 from ..array import GradArray
 from .draw import Call, handle, results
-from .numeric import Arrays, Where, agree, eps_of, largest, rounding_bound, sensitivity
+from .numeric import (
+    Arrays,
+    Where,
+    agree,
+    eps_of,
+    largest,
+    quiet,
+    rounding_bound,
+    sensitivity,
+)
 
 EDGES = np.array([0.0, -0.0, 1.0, -1.0, 0.5, -2.5, np.inf, -np.inf, np.nan])
 
@@ -29,15 +38,6 @@ def is_library(reference: Any) -> bool:
     """Is the reference NumPy's or SciPy's own, to be followed at every edge?"""
     module = getattr(reference, "__module__", None) or "numpy"
     return isinstance(reference, np.ufunc) or module.partition(".")[0] in ("numpy", "scipy")
-
-
-def quiet(f: Callable[..., Any], *args: Any) -> Any:
-    """Call without NumPy's floating-point warnings, which are about the values asked for."""
-    import warnings
-
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return f(*args)
 
 
 def check_values(call: Call, where: Where) -> None:
