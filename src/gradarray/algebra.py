@@ -454,7 +454,7 @@ class Linear(Kind):
             declared = declared.__func__
         if declared is not None:
             cls._set_rules(declared, 1)
-            cls.joint = cls.variadic and "i" not in cls.rules[0].names
+            cls.joint = cls.variadic and not cls.index and "i" not in cls.rules[0].names
             if "transpose" in cls.__dict__:
                 cls.transpose = staticmethod(declared)
 

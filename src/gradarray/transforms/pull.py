@@ -79,7 +79,9 @@ def sweep(
 
 def _to_tuple(node: Any, c: Any, cotangents: dict[Grad, Any]) -> None:
     parent = node.parents[0]
-    parts = cotangents.setdefault(parent, [None] * len(parent.metas[0]))
+    parts = cotangents.get(parent)
+    if parts is None:
+        parts = cotangents[parent] = [None] * len(parent.metas[0])
     parts[node.which] = c if parts[node.which] is None else parts[node.which] + c
 
 
