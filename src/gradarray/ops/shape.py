@@ -1,7 +1,8 @@
-"""Ops that move values without changing them: reshape, transpose, broadcast, join, split."""
+"""The form of an array without its values: reshape, transpose, broadcast, astype."""
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -9,9 +10,19 @@ import numpy as np
 
 from ..algebra import Linear, given
 from ..array import GradArray, lift, method
+from ..errors import ShapeError, message
 from ..record import apply
 from ..registry import arr, case, public
-from .axes import all_axes
+from .axes import all_axes, one_axis
+
+__all__ = [
+    "astype",
+    "broadcast_to",
+    "expand_dims",
+    "permute_dims",
+    "reshape",
+    "transpose",
+]
 
 
 class ReshapeGrad(Linear):
@@ -22,22 +33,73 @@ class ReshapeGrad(Linear):
     tex = r"\operatorname{reshape}({x})"
 
 
-@public(numpy=np.reshape, op=ReshapeGrad, cases=[case(arr(2, 6), (3, 4)), case(arr(2, 3), -1)])
-def reshape(x: Any, shape: Any) -> GradArray:
+@public(
+    numpy=np.reshape,
+    op=ReshapeGrad,
+    cases=[
+        case(arr(2, 6), (3, 4)),
+        case(arr(2, 3), -1),
+        case(arr(2, 6), (4, -1), order="F"),
+        case(arr(1), ()),
+    ],
+)
+def reshape(x: Any, shape: Any, order: str = "C") -> GradArray:
     """y holds the values of x, in C order, in another shape; one length may be -1.
+
+    With order="F" values are read and written with the first axis fastest. Raises ShapeError
+    where the sizes differ.
 
     >>> import gradarray as ga
     >>> ga.reshape([[1.0, 2.0], [3.0, 4.0]], -1)
     GradArray([1., 2., 3., 4.], dtype=float64)
     """
-    x = lift(x)
-    shape = tuple(map(operator.index, shape)) if isinstance(shape, (tuple, list)) else (shape,)
+    x = lift(x, "reshape")
+    shape = _shape(shape)
+    if -1 in shape or math.prod(shape) != math.prod(x.shape):
+        shape = _completed(x.shape, shape)
+    _check_order(order, "reshape")
+    if order == "F":
+        return transpose(reshape(transpose(x), shape[::-1]))
     return apply(ReshapeGrad, x, shape=shape)
 
 
+def _shape(shape: Any) -> tuple[int, ...]:
+    if isinstance(shape, (tuple, list)):
+        return tuple([operator.index(n) for n in shape])
+    if hasattr(shape, "tolist") and getattr(shape, "ndim", 0):
+        return tuple([operator.index(n) for n in shape.tolist()])
+    return (operator.index(shape),)
+
+
+def _check_order(order: str, op: str) -> None:
+    if order not in ("C", "F"):
+        raise ValueError(
+            message(op, f"order is {order!r}.", 'It can be "C" (last axis fastest) or "F".')
+        )
+
+
+def _completed(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
+    """`new` with its -1 replaced by the length that is left for it."""
+    size, known = math.prod(old), math.prod(n for n in new if n != -1)
+    free = new.count(-1)
+    if any(n < -1 for n in new) or free > 1:
+        raise ShapeError(
+            message("reshape", f"shape {new}: lengths are 0 or more, and one of them may be -1.")
+        )
+    if free and known and not size % known:
+        return tuple([size // known if n == -1 else n for n in new])
+    if free and not known:
+        why = "the length of the -1 is not determined"
+    else:
+        why = f"shape {old} has {size} values and shape {new} " + (
+            f"needs a multiple of {known}" if free else f"has {known}"
+        )
+    raise ShapeError(message("reshape", f"{why}.", "Use -1 for one length that follows."))
+
+
 @method("reshape")
-def _reshape_method(x: GradArray, *shape: Any) -> GradArray:
-    return reshape(x, shape[0] if len(shape) == 1 else shape)
+def _reshape_method(x: GradArray, *shape: Any, order: str = "C") -> GradArray:
+    return reshape(x, shape[0] if len(shape) == 1 else shape, order)
 
 
 class TransposeGrad(Linear):
@@ -53,19 +115,44 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(k - n for k in np.argsort([a + n for a in axes]).tolist())
 
 
-@public(numpy=np.transpose, op=TransposeGrad, cases=[case(arr(2, 3)), case(arr(2, 3, 4), (1, 0, 2))])
+@public(
+    numpy=np.transpose,
+    op=TransposeGrad,
+    aliases=("permute_dims",),
+    cases=[
+        case(arr(2, 3)),
+        case(arr(2, 3, 4), (1, 0, 2)),
+        case(arr(2, 3, 4), (-1, 0, 1)),
+        case(arr()),
+    ],
+)
 def transpose(x: Any, axes: Any = None) -> GradArray:
-    """y = x with axes permuted; reversed by default.
+    """y = x with axes permuted: axis k of y is axis axes[k] of x; reversed by default.
+
+    Raises ShapeError where `axes` is not a permutation.
 
     >>> import gradarray as ga
     >>> ga.transpose([[1.0, 2.0], [3.0, 4.0]])
     GradArray([[1., 3.],
                [2., 4.]], dtype=float64)
     """
-    x = lift(x)
+    x = lift(x, "transpose")
     ndim = x.ndim
-    order = range(ndim - 1, -1, -1) if axes is None else axes
-    return apply(TransposeGrad, x, axes=tuple((a % ndim) - ndim for a in order) if ndim else ())
+    if axes is None:
+        return apply(TransposeGrad, x, axes=tuple(range(-1, -ndim - 1, -1)))
+    order = tuple([one_axis(a, ndim, "transpose") for a in axes])
+    if len(order) != ndim or len(set(order)) != ndim:
+        raise ShapeError(
+            message(
+                "transpose",
+                f"axes {tuple(axes)} of an array of {ndim} axes, shape {x.shape}.",
+                "Name each axis once.",
+            )
+        )
+    return apply(TransposeGrad, x, axes=order)
+
+
+permute_dims = transpose
 
 
 @method("transpose")
@@ -75,7 +162,8 @@ def _transpose_method(x: GradArray, *axes: Any) -> GradArray:
     return transpose(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
 
 
-method("T")(property(lambda x: transpose(x), doc="The array with its axes reversed."))  # pyright: ignore
+_t: Any = property(lambda x: transpose(x), doc="The array with its axes reversed.")
+method("T")(_t)
 
 
 class ExpandDimsGrad(Linear):
@@ -97,7 +185,7 @@ def expand_dims(x: Any, axis: Any) -> GradArray:
     >>> ga.expand_dims([1.0, 2.0], 0).shape
     (1, 2)
     """
-    x = lift(x)
+    x = lift(x, "expand_dims")
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
     ndim = (x.ndim if hasattr(x, "ndim") else 0) + count
     return apply(ExpandDimsGrad, x, axis=all_axes(axis, ndim, "expand_dims"))
@@ -119,15 +207,14 @@ class BroadcastToGrad(Linear):
     cases=[case(arr(3), (2, 3)), case(arr(2, 1), (4, 2, 3))],
 )
 def broadcast_to(x: Any, shape: Any) -> GradArray:
-    """y[..., i, j] = x broadcast to `shape` by NumPy's rule.
+    """y[..., i, j] = x broadcast to `shape` by NumPy's rule. Raises ShapeError where it does not.
 
     >>> import gradarray as ga
     >>> ga.broadcast_to([1.0, 2.0], (2, 2))
     GradArray([[1., 2.],
                [1., 2.]], dtype=float64)
     """
-    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    return apply(BroadcastToGrad, lift(x), shape=shape)
+    return apply(BroadcastToGrad, lift(x, "broadcast_to"), shape=_shape(shape))
 
 
 class AsTypeGrad(Linear):
@@ -140,7 +227,12 @@ class AsTypeGrad(Linear):
 
 
 @public(
-    numpy=np.astype, op=AsTypeGrad, method=True, cases=[case(arr(2, 3), "float32")], tags=("cast",)
+    numpy=getattr(np, "astype", ()),  # from NumPy 2.1
+    reference=lambda x, dtype: x.astype(dtype),
+    op=AsTypeGrad,
+    method=True,
+    cases=[case(arr(2, 3), "float32")],
+    tags=("cast",),
 )
 def astype(x: Any, dtype: Any) -> GradArray:
     """y = x cast to `dtype`; a cast to integers or booleans ends the derivative.
