@@ -10,6 +10,7 @@ from .graph import Grad, enable_grad, is_grad_enabled, no_grad
 from .ops.compare import *
 from .ops.contract import *
 from .ops.control import *
+from .ops.conv import *
 from .ops.create import *
 from .ops.elementwise import *
 from .ops.reduce import *

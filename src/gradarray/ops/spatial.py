@@ -1,0 +1,62 @@
+"""Arguments of convolution and pooling: stride, padding and the like, one number per axis."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from ..errors import ShapeError, message
+from .columns import Sizes
+from .shape import reshape
+
+
+def per_axis(value: Any, n: int, op: str, name: str, least: int) -> Sizes:
+    """An integer, or one for each of n spatial axes, none below `least`."""
+    try:
+        if isinstance(value, (tuple, list)):
+            sizes = tuple(operator.index(v) for v in value)
+            sizes = sizes * n if len(sizes) == 1 else sizes
+        else:
+            sizes = (operator.index(value),) * n
+    except TypeError:
+        raise TypeError(message(op, f"{name}={value!r} is not an integer.")) from None
+    if len(sizes) != n:
+        raise ValueError(
+            message(op, f"{name}={value!r} has {len(sizes)} numbers for {n} spatial axes.")
+        )
+    if any(v < least for v in sizes):
+        raise ValueError(message(op, f"{name}={value!r} must be at least {least}."))
+    return sizes
+
+
+def paddings(padding: Any, kernel: Sizes, stride: Sizes, dilation: Sizes, op: str) -> Any:
+    """(before, after) from an integer, one per axis, "valid" or "same"."""
+    if padding == "valid":
+        padding = 0
+    if padding == "same":
+        if any(s != 1 for s in stride):
+            raise ValueError(
+                message(
+                    op,
+                    f"padding='same' with stride {stride}: a strided output is smaller.",
+                    "Use stride 1, or give the padding as numbers.",
+                )
+            )
+        totals = [d * (k - 1) for k, d in zip(kernel, dilation)]
+        return tuple(t // 2 for t in totals), tuple(t - t // 2 for t in totals)
+    if isinstance(padding, str):
+        raise ValueError(message(op, f"padding={padding!r} is none of 'same', 'valid', numbers."))
+    low = per_axis(padding, len(kernel), op, "padding", 0)
+    return low, low
+
+
+def batched(x: Any, n: int, op: str) -> tuple[Any, bool]:
+    """x as (N, C, *spatial), and whether the batch axis was missing."""
+    if x.ndim == n + 1:
+        return reshape(x, (1, *x.shape)), True
+    if x.ndim != n + 2:
+        axes = ", ".join(("N", "C", *("D", "H", "W")[3 - n :]))
+        raise ShapeError(
+            message(op, f"input of shape {x.shape} has {x.ndim} axes, not the {n + 2} of ({axes}).")
+        )
+    return x, False
