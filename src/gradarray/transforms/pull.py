@@ -65,7 +65,7 @@ def sweep(
         if type(c) is list:
             c = _filled(node, c)
         parents = node.parents
-        if live is None:
+        if live is None or len(parents) == 1:
             bars = node.plan.pulls[variant](node, c)
         else:
             needed = tuple([parent in live for parent in parents])
