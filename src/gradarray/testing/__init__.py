@@ -1,5 +1,7 @@
 """Tests that follow from a declaration (check_op), and for any function of a user's (check)."""
 
+from .count import Cost, count_ops
 from .op import check_op
+from .user import Report, check
 
-__all__ = ["check_op"]
+__all__ = ["Cost", "Report", "check", "check_op", "count_ops"]

@@ -107,7 +107,8 @@ def sensitivity(f: Function, xs: Arrays, rng: np.random.Generator) -> Arrays:
     base = f(xs)
     found = [np.zeros(y.shape) for y in base]
     for _ in range(4):
-        moved = f([x * (1 + 2.0**-16 * rng.standard_normal(x.shape)) for x in xs])
+        noise = [2.0**-16 * rng.standard_normal(x.shape) for x in xs]
+        moved = f([x + (x * n).astype(x.dtype) for x, n in zip(xs, noise, strict=True)])
         for k, (y, y_moved) in enumerate(zip(base, moved, strict=True)):
             if y.shape == y_moved.shape and y.dtype.kind in "fc":
                 with np.errstate(all="ignore"):
