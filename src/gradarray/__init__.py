@@ -13,6 +13,7 @@ from .ops.control import *
 from .ops.conv import *
 from .ops.create import *
 from .ops.elementwise import *
+from .ops.logical import *
 from .ops.reduce import *
 from .ops.shape import *
 from .transforms.pull import grad, value_and_grad, vjp

@@ -94,7 +94,7 @@ class Plan:
         self.constants = tuple(k for k in self.keep if not mask[k] and k not in op.index)
         kept = [f"v{k}" for k in self.keep] + (["y"] if self.keep_y else [])
         self.save_source = f"({', '.join(kept)}{',' if kept else ''})"
-        self.forms_source = self._forms_source(wanted, names)
+        self.forms_source = "" if op.joint else self._forms_source(wanted, names)
         self.has_forms = self.forms_source != "None"
         self.simple = not self.drops and not self.constants
         self._cache: dict[Any, Callable[..., Any]] = {}
@@ -394,6 +394,8 @@ class Kind(Grad, internal=True):
 
 
 def _scaled(c: str, number: Any) -> str:
+    if number == 0:
+        return f"product({c}, 0)"  # absorbing: a step is flat also under an infinite cotangent
     return c if number == 1 else f"-{c}" if number == -1 else f"{number!r} * {c}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import graph, registry
-from .algebra import Elementwise, Kind, Plan, given
+from .algebra import Elementwise, Kind, Plan, form, forms, given
 from .array import GradArray, from_user, wrap
 from .errors import DTypeError, ShapeError, message
 from .graph import Grad, flags, mode, next_seq
@@ -279,7 +279,7 @@ def elementwise_function(op: type[Elementwise]) -> Callable[..., GradArray]:
 
 
 def _written(op: type[Elementwise], count: int) -> Any:
-    env = dict(globals(), op=op, forward=op.forward)
+    env = dict(globals(), op=op, forward=op.forward, form=form, forms=forms)
     masks = {1: {"first": (True,)}}.get(
         count, {"first": (True, False), "second": (False, True), "both": (True, True)}
     )

@@ -1,0 +1,174 @@
+"""Squares, roots and reciprocals: powers with a fixed exponent; distances from the origin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..algebra import Elementwise
+from ..choices import choice
+from ..record import elementwise, elementwise_function
+from .arithmetic import negative
+from .compare import equal, where
+from .complex import is_complex
+
+__all__ = [
+    "cbrt",
+    "hypot",
+    "reciprocal",
+    "rsqrt",
+    "sqrt",
+    "square",
+]
+
+_float64 = np.float64
+
+
+class SquareGrad(Elementwise):
+    """y = x^2. dy/dx = 2x.
+
+    >>> import gradarray as ga
+    >>> ga.square([1.0, -3.0])
+    GradArray([1., 9.], dtype=float64)
+    """
+
+    # A NumPy scalar is multiplied many times faster than a ufunc is called on it.
+    forward = staticmethod(lambda x: x * x if type(x) is _float64 else np.square(x))
+    partials = (lambda x: x + x,)
+    tex = "{x}^2"
+
+
+square = elementwise(SquareGrad, numpy=np.square)
+
+
+class ReciprocalGrad(Elementwise):
+    """y = 1/x. dy/dx = -y^2. Of integers 1/x without remainder, as in NumPy.
+
+    >>> import gradarray as ga
+    >>> ga.reciprocal([1.0, 4.0])
+    GradArray([1.  , 0.25], dtype=float64)
+    """
+
+    forward = staticmethod(lambda x: 1 / x if type(x) is _float64 else np.reciprocal(x))
+    partials = (lambda y: negative(square(y)),)
+    tex = r"\frac{1}{{x}}"
+    domain = (0.5, 2.0)
+
+
+reciprocal = elementwise(ReciprocalGrad, numpy=np.reciprocal)
+
+
+class SqrtGrad(Elementwise):
+    r"""y = \sqrt x. dy/dx = 1/(2y), infinite at 0.
+
+    >>> import gradarray as ga
+    >>> ga.sqrt([1.0, 4.0])
+    GradArray([1., 2.], dtype=float64)
+    """
+
+    forward = np.sqrt
+    partials = (lambda y: 0.5 / y,)
+    tex = r"\sqrt{{x}}"
+    domain = (0.1, 3.0)
+
+
+sqrt = elementwise(SqrtGrad, numpy=np.sqrt)
+
+
+class RSqrtGrad(Elementwise):
+    r"""y = 1/\sqrt x. dy/dx = -y^3/2.
+
+    >>> import gradarray as ga
+    >>> ga.rsqrt([1.0, 4.0])
+    GradArray([1. , 0.5], dtype=float64)
+    """
+
+    forward = staticmethod(lambda x: 1 / np.sqrt(x))
+    partials = (lambda y: -0.5 * y * square(y),)
+    tex = r"\frac{1}{\sqrt{{x}}}"
+    domain = (0.3, 3.0)
+
+
+rsqrt = elementwise(RSqrtGrad, reference=lambda x: 1 / np.sqrt(x))
+
+
+class CbrtGrad(Elementwise):
+    r"""y = \sqrt[3] x, of negative x too. dy/dx = 1/(3y^2), infinite at 0.
+
+    >>> import gradarray as ga
+    >>> ga.cbrt([8.0, -27.0])
+    GradArray([ 2., -3.], dtype=float64)
+    """
+
+    forward = np.cbrt
+    partials = (lambda y: reciprocal(3 * square(y)),)
+    tex = r"\sqrt[3]{{x}}"
+    domain = (0.3, 3.0)
+
+
+cbrt = elementwise(CbrtGrad, numpy=np.cbrt)
+
+
+# Distances ----------------------------------------------------------------------------------------
+
+_hypot_at_0 = choice(
+    "hypot", "a = b = 0", 0.0, between=(-1.0, 1.0), reason="the centre of the unit disc"
+)
+
+
+def _direction(a: Any, b: Any) -> Any:
+    h = np.hypot(a, b)
+    return a / (h + np.equal(h, 0))
+
+
+def away_from_0(h: Any) -> Any:
+    """h, and 1 where h = 0."""
+    return where(equal(h, 0), 1, h)
+
+
+class DirectionGrad(Elementwise):
+    r"""y = a / \sqrt{a^2 + b^2}, the cosine of the angle from a to (a, b); 0 at the origin.
+
+    With v = b / \sqrt{a^2 + b^2}, dy/da = v^2/h and dy/db = -y v/h: a closed family, in which
+    nothing cancels and nothing overflows before its result does.
+    """
+
+    forward = _direction
+    partials = (
+        lambda a, b: square(direction(b, a)) / away_from_0(hypot(a, b)),
+        lambda a, b: negative(direction(a, b) * direction(b, a)) / away_from_0(hypot(a, b)),
+    )
+    tex = r"\frac{{a}}{\sqrt{{a}^2 + {b}^2}}"
+
+
+direction = elementwise_function(DirectionGrad)
+
+
+def at_origin(a: Any, b: Any, value: float, elsewhere: Any) -> Any:
+    """`elsewhere`, which is 0 where a = b = 0, with `value` there."""
+    return elsewhere if value == 0 else where(equal(hypot(a, b), 0), value, elsewhere)
+
+
+class HypotGrad(Elementwise):
+    r"""y = \sqrt{a^2 + b^2} without overflow. dy/da = a/y, 0 at the origin.
+
+    >>> import gradarray as ga
+    >>> ga.hypot(3.0, [4.0, 0.0])
+    GradArray([5., 3.], dtype=float64)
+    """
+
+    forward = np.hypot
+    partials = (
+        lambda a, b: at_origin(a, b, _hypot_at_0.value, direction(a, b)),
+        lambda a, b: at_origin(a, b, _hypot_at_0.value, direction(b, a)),
+    )
+    tex = r"\sqrt{{a}^2 + {b}^2}"
+
+
+hypot = elementwise(HypotGrad, numpy=np.hypot)
+
+
+def hypot1(x: Any) -> Any:
+    """sqrt(1 + x^2), without overflow where x is real."""
+    return sqrt(1 + square(x)) if is_complex(x) else hypot(1, x)
