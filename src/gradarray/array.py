@@ -249,15 +249,9 @@ class GradArray(ArrayMethods):
         node = self._require_node("retain_grad")
         if type(node) is Leaf:
             return
-        me = weakref.ref(self)
-
-        def keep(gradient: GradArray) -> None:
-            handle = me()
-            if handle is not None:
-                old = handle._gradient
-                handle._gradient = gradient if old is None else old + gradient
-
-        graph.watched.setdefault(node, []).append(keep)
+        hooks = graph.watched.setdefault(node, [])
+        if not any(isinstance(hook, _Keep) and hook.handle() is self for hook in hooks):
+            hooks.append(_Keep(self))
 
     def register_hook(self, hook: Callable[[GradArray], GradArray | None]) -> Callable[[], None]:
         """Call `hook(gradient)` when this array's gradient is known; a result replaces it.
@@ -360,6 +354,21 @@ class GradArray(ArrayMethods):
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
+
+
+class _Keep:
+    """A hook that adds the gradient of an intermediate to its handle's `.grad`."""
+
+    __slots__ = ("handle",)
+
+    def __init__(self, handle: GradArray) -> None:
+        self.handle = weakref.ref(handle)
+
+    def __call__(self, gradient: GradArray) -> None:
+        handle = self.handle()
+        if handle is not None:
+            old = handle._gradient
+            handle._gradient = gradient if old is None else old + gradient
 
 
 _new = object.__new__
