@@ -19,7 +19,7 @@ from ..record import apply
 from ..registry import arr, case, public
 from .axes import one_axis
 from .layout import ravel
-from .select import take, take_along_axis
+from .take import take, take_along_axis
 
 __all__ = [
     "argpartition",
@@ -50,7 +50,7 @@ class ArgPartitionGrad(Custom):
 
 
 class TopKGrad(Custom):
-    """The indices of the k largest (smallest) values along `axis`, in order; the first of equals."""
+    """The indices of the k largest (smallest) values along `axis`; of equals the first."""
 
     @staticmethod
     def forward(x: Any, *, k: int, axis: int, largest: bool) -> Any:
@@ -310,14 +310,14 @@ def unique(
 
 # Places -------------------------------------------------------------------------------------------
 
-_SORTED = np.array([-1.0, 0.0, 0.5, 1.5])
+_SORTED = [-1.0, 0.0, 0.5, 1.5]
 
 
 @public(
     numpy=np.searchsorted,
     method=True,
     differentiable=False,
-    cases=[case(_SORTED.tolist(), arr(2, 3)), case(_SORTED.tolist(), 0.5, side="right"), case(arr(1), arr())],
+    cases=[case(_SORTED, arr(2, 3)), case(_SORTED, 0.5, side="right"), case(arr(1), arr())],
 )
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> GradArray:
     """The places at which the values v would be put into the sorted vector a, to keep it sorted.
