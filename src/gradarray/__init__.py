@@ -13,8 +13,18 @@ from .ops.control import *
 from .ops.conv import *
 from .ops.create import *
 from .ops.elementwise import *
+from .ops.frame import *
+from .ops.indexing import *
+from .ops.join import *
+from .ops.layout import *
 from .ops.logical import *
+from .ops.move import *
 from .ops.reduce import *
+from .ops.select import *
 from .ops.shape import *
+from .ops.sort import *
+from .ops.split import *
+from .ops.take import *
+from .ops.vectors import *
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp
