@@ -1,0 +1,161 @@
+"""The figures of the lessons: `python docs/lessons/figures.py [folder]` draws them all anew.
+
+Each function in FIGURES draws one figure, named after it, from numbers that gradarray computes. The
+pictures carry symbols and numbers only, so that the same one serves every language.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+
+import gradarray as ga
+
+FOLDER = Path(__file__).parent / "figures"
+INK, BLUE, RED = "#222222", "#1f5fa8", "#b3261e"
+STYLE = {
+    "svg.hashsalt": "gradarray",  # the same file from the same numbers
+    "svg.fonttype": "path",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def graph() -> plt.Figure:
+    """The graph of lesson 1: values above (blue), adjoints below (red), local derivatives."""
+    x = ga.array(0.5, requires_grad=True)
+    a = x**2
+    b = ga.exp(a)
+    c = a + b
+    d, e = ga.sqrt(c), ga.cos(c)
+    f = d + e
+    values = dict(zip("xabcdef", (x, a, b, c, d, e, f), strict=True))
+    for v in values.values():
+        v.retain_grad()
+    f.backward()
+
+    places = {
+        "x": (0, 0),
+        "a": (1.5, 0),
+        "b": (3, 1.1),
+        "c": (4.5, 0),
+        "d": (6, 1.1),
+        "e": (6, -1.1),
+        "f": (7.5, 0),
+    }
+    edges = {
+        "xa": "$2x$",
+        "ab": r"$e^{a}$",
+        "ac": "$1$",
+        "bc": "$1$",
+        "cd": r"$1/2\sqrt{c}$",
+        "ce": r"$-\sin\,c$",
+        "df": "$1$",
+        "ef": "$1$",
+    }
+    figure, axes = plt.subplots(figsize=(8.4, 3.5))
+    for (tail, head), label in edges.items():
+        start, end = np.array(places[tail]), np.array(places[head])
+        step = (end - start) / np.linalg.norm(end - start)
+        axes.annotate(
+            "",
+            end - 0.24 * step,
+            start + 0.24 * step,
+            arrowprops={"arrowstyle": "->", "color": INK, "lw": 1},
+        )
+        side = np.array([-step[1], step[0]]) * 0.2
+        axes.text(*((start + end) / 2 + side), label, ha="center", va="center", color=INK)
+    for name, (left, up) in places.items():
+        axes.add_patch(plt.Circle((left, up), 0.22, facecolor="white", edgecolor=INK))
+        axes.text(left, up, f"${name}$", ha="center", va="center", size=12)
+        axes.text(
+            left, up + 0.3, f"{values[name].item():.4f}", ha="center", va="bottom", color=BLUE
+        )
+        axes.text(
+            left, up - 0.3, f"{values[name].grad.item():.4f}", ha="center", va="top", color=RED
+        )
+    axes.set(xlim=(-0.7, 8.2), ylim=(-1.8, 1.8), aspect="equal")
+    axes.axis("off")
+    return figure
+
+
+def descent() -> plt.Figure:
+    """Lesson 2: gradient descent of a perceptron with one weight and one bias."""
+    X = np.linspace(-3, 3, 25)[:, None]
+    y = 1 / (1 + np.exp(-(1.5 * X[:, 0] - 0.5)))
+
+    def loss(w, b):
+        return ((1 / (1 + ga.exp(-(X @ w + b))) - y) ** 2).mean()
+
+    value_and_grad = ga.value_and_grad(loss, argnums=(0, 1))
+    w, b, path, losses = np.array([-1.0]), np.array(1.0), [], []
+    for _ in range(301):
+        value, (dw, db) = value_and_grad(w, b)
+        path.append((w[0], b))
+        losses.append(value.item())
+        w, b = w - 2 * dw.numpy(), b - 2 * db.numpy()
+
+    weights, biases = np.linspace(-1.5, 3, 91), np.linspace(-2, 2, 81)
+    z = weights[:, None, None] * X[:, 0] + biases[:, None]
+    landscape = ((1 / (1 + np.exp(-z)) - y) ** 2).mean(axis=-1)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3))
+    levels = np.geomspace(1e-3, 0.6, 12)
+    left.contour(weights, biases, landscape.T, levels=levels, cmap="Greys_r", linewidths=0.8)
+    left.plot(*np.array(path).T, ".-", color=BLUE, lw=1, ms=4)
+    left.plot(1.5, -0.5, "*", color=RED, ms=11)
+    left.set(xlabel="$w$", ylabel="$b$", aspect="equal")
+    right.semilogy(losses, color=BLUE)
+    right.set(xlabel="$k$", ylabel="$L$")
+    return figure
+
+
+def reuse() -> plt.Figure:
+    """Lesson 3: multiplications against depth, from the counts that the page makes."""
+    K = np.arange(1, 41)
+    figure, axes = plt.subplots(figsize=(5.6, 3.5))
+    axes.semilogy(K, 2 * K - 1, color=BLUE)
+    axes.semilogy(K, K * (K + 1) / 2, "--", color=BLUE)
+    axes.semilogy(K, 2 * K, color=RED, lw=1)
+    axes.semilogy(K[:24], K[:24] * 2.0 ** K[:24], "--", color=RED)
+    for k, y, label, color in (
+        (41, 79, "$2K-1$, $2K$", INK),
+        (41, 820, "$K(K+1)/2$", BLUE),
+        (24.6, 3e8, "$K\\,2^K$", RED),
+    ):
+        axes.text(k, y, label, color=color, va="center")
+    axes.set(xlabel="$K$", xlim=(0, 50))
+    return figure
+
+
+FIGURES: dict[str, Callable[[], plt.Figure]] = {
+    "01-graph": graph,
+    "02-descent": descent,
+    "03-reuse": reuse,
+}
+
+
+def main(folder: Path = FOLDER) -> list[Path]:
+    """Draw every figure into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, draw in FIGURES.items():
+        with mpl.rc_context(STYLE):
+            figure = draw()
+            path = folder / f"{name}.svg"
+            figure.savefig(path, metadata={"Date": None})
+            plt.close(figure)
+        written.append(path)
+    return written
+
+
+if __name__ == "__main__":
+    mpl.use("Agg")
+    for path in main(*map(Path, sys.argv[1:])):
+        print(path)

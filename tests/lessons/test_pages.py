@@ -1,0 +1,118 @@
+"""Every lesson page runs and prints what it shows; the Korean page keeps to the English one."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+LESSONS = Path(__file__).parents[2] / "docs" / "lessons"
+PAGES = sorted(LESSONS.glob("[0-9][0-9]-*.md"))
+ENGLISH = [page for page in PAGES if not page.name.endswith(".ko.md")]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+IMAGE = re.compile(r"!\[[^\]]+\]\(([^)]+)\)")
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)#]+)(?:#[^)]*)?\)")
+
+
+def named(pages):
+    return pytest.mark.parametrize("page", pages, ids=lambda page: page.name)
+
+
+def korean(page: Path) -> Path:
+    return page.with_name(page.name.replace(".md", ".ko.md"))
+
+
+def blocks(page: Path) -> list[tuple[str, str, int, str]]:
+    """(language, body, line where the body begins, text between the block before and this one)."""
+    text = page.read_text("utf-8")
+    found, end = [], 0
+    for m in BLOCK.finditer(text):
+        found.append((m[1], m[2], text.count("\n", 0, m.start(2)), text[end : m.start()]))
+        end = m.end()
+    return found
+
+
+def code(page: Path) -> list[str]:
+    return [
+        ast.dump(ast.parse(body)) for language, body, *_ in blocks(page) if language == "python"
+    ]
+
+
+def prose(page: Path) -> str:
+    return BLOCK.sub("", page.read_text("utf-8"))
+
+
+def display_formulas(page: Path) -> list[str]:
+    """What stands between $$ and $$, without the words inside it, which are translated."""
+    found = re.findall(r"\$\$(.*?)\$\$", prose(page), re.DOTALL)
+    return [re.sub(r"\\text\{[^}]*(\$[^$]*\$[^}]*)*\}|\s", "", formula) for formula in found]
+
+
+@named(PAGES)
+def test_a_page_prints_what_it_shows(page):
+    scope = {"__name__": page.stem}
+    found = blocks(page)
+    for (language, body, line, _), after in zip(found, [*found[1:], None], strict=True):
+        if language != "python":
+            continue
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            # Blank lines before it, so that a traceback points into the page.
+            exec(compile("\n" * line + body, str(page), "exec"), scope)
+        shown = after[1] if after and after[0] == "text" and not after[3].strip() else ""
+        assert printed.getvalue() == shown, f"{page.name}, line {line}"
+
+
+@named(PAGES)
+def test_a_text_block_is_the_output_of_the_block_before_it(page):
+    found = blocks(page)
+    assert found
+    for before, (language, _, line, between) in zip([None, *found], found, strict=False):
+        if language == "text":
+            assert before and before[0] == "python" and not between.strip(), (
+                f"line {line}: text follows no python block"
+            )
+
+
+@named(ENGLISH)
+def test_the_korean_page_has_the_same_code_formulas_and_figures(page):
+    other = korean(page)
+    assert code(page) == code(other)  # comments may differ
+    assert display_formulas(page) == display_formulas(other)
+    assert IMAGE.findall(prose(page)) == IMAGE.findall(prose(other))
+    count = [len(re.findall(r"^##+ ", prose(p), re.MULTILINE)) for p in (page, other)]
+    assert count[0] == count[1] > 0
+    hangul = len(re.findall("[가-힣]", prose(other)))
+    assert hangul > 0.2 * len(prose(other))
+
+
+@named(PAGES)
+def test_a_page_has_its_number_and_links_that_lead_somewhere(page):
+    text = prose(page)
+    assert text.startswith(f"# {int(page.name[:2])}. ")
+    for target in IMAGE.findall(text) + LINK.findall(text):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_english_page_has_a_korean_one_and_the_list_has_both():
+    assert [korean(page) for page in ENGLISH] == [p for p in PAGES if p not in ENGLISH]
+    for name, pages in (("README.md", ENGLISH), ("README.ko.md", map(korean, ENGLISH))):
+        text = (LESSONS / name).read_text("utf-8")
+        assert all(f"({page.name})" in text for page in pages)
+
+
+def test_the_script_draws_the_figures_that_the_pages_show(tmp_path):
+    spec = importlib.util.spec_from_file_location("lesson_figures", LESSONS / "figures.py")
+    assert spec and spec.loader
+    figures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(figures)
+    drawn = {path.name for path in figures.main(tmp_path)}
+    assert all((tmp_path / name).stat().st_size < 200_000 for name in drawn)
+    shown = {Path(image).name for page in PAGES for image in IMAGE.findall(prose(page))}
+    kept = {path.name for path in (LESSONS / "figures").iterdir()}
+    assert drawn == shown == kept
