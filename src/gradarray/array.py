@@ -63,7 +63,7 @@ class GradArray(ArrayMethods):
 
     @_array.setter
     def _array(self, value: np.ndarray) -> None:
-        self._rebind(np.asarray(value))
+        self._rebind(np.array(value))
 
     @property
     def _grad(self) -> np.ndarray | None:
@@ -71,7 +71,7 @@ class GradArray(ArrayMethods):
 
     @_grad.setter
     def _grad(self, value: np.ndarray | None) -> None:
-        self.grad = None if value is None else wrap(np.asarray(value))
+        self.grad = value if value is None else wrap(np.array(value))
 
     @property
     def _grad_op(self) -> Grad | None:
@@ -86,7 +86,7 @@ class GradArray(ArrayMethods):
     @grad.setter
     def grad(self, value: GradArray | None) -> None:
         if value is not None:
-            value = value if isinstance(value, GradArray) else wrap(np.asarray(value))
+            value = value if isinstance(value, GradArray) else wrap(np.array(value))
             if value.shape != self.shape:
                 raise ValueError(
                     message(

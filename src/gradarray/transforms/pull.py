@@ -276,7 +276,7 @@ def _seed_of(y: GradArray, grad: Any) -> Any:
                 )
             )
         return np.ones(y.shape, y.dtype) if y.shape else y.dtype.type(1)
-    grad = grad if isinstance(grad, GradArray) else wrap(np.asarray(grad, y.dtype))
+    grad = grad if isinstance(grad, GradArray) else wrap(np.array(grad, y.dtype))
     if grad.shape != y.shape:
         raise ShapeError(
             message("backward", f"grad has shape {grad.shape}, the array has {y.shape}.")
