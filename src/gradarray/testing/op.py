@@ -19,7 +19,7 @@ from .op_derivatives import (
     check_second,
     check_unattached,
 )
-from .op_values import check_edges, check_values
+from .op_values import check_edges, check_protocol, check_values
 
 
 def check_op(function: str | Callable[..., Any] | Function) -> None:
@@ -28,6 +28,7 @@ def check_op(function: str | Callable[..., Any] | Function) -> None:
     For every case of the declaration (an elementwise op's follow from its `domain`):
 
     - values, shape and dtype against the reference in float64 and float32, for plain arrays too;
+    - the NumPy function that it stands in for, called on GradArrays, gives the same;
     - zeros, infinities, NaN, ties, empty and 0-d arrays, integers and booleans, as the reference;
     - the derivative along a direction against extrapolated central differences, and against the
       complex step where the reference is analytic;
@@ -70,6 +71,7 @@ def check_call(call: Call) -> None:
     where = Where(str(call))
     entry = call.entry
     check_values(call, where)
+    check_protocol(call, where)
     check_edges(call, where)
     if not entry.differentiable:
         check_unattached(call, where)
