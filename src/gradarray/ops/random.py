@@ -11,14 +11,17 @@ Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random num
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from ..algebra import Elementwise
 from ..array import GradArray
 from ..custom import Custom
 from ..record import apply
+from .elementwise import exp, square
 
 _ROUNDS = 10
 _MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
@@ -119,3 +122,18 @@ def advance(counter: Any, blocks: int) -> GradArray:
 def unit(bits: Any, dtype: Any) -> GradArray:
     """Random words as numbers in [0, 1) of a floating dtype that has no more digits than they."""
     return apply(UnitGrad, bits, dtype=np.dtype(dtype))
+
+
+class NormalQuantileGrad(Elementwise):
+    r"""y = \Phi^{-1}(x), \Phi the normal distribution function. dy/dx = \sqrt{2\pi} e^{y^2/2}."""
+
+    name = "normal_quantile"
+    forward = special.ndtri
+    partials = (lambda y: math.sqrt(2 * math.pi) * exp(square(y) * 0.5),)
+    tex = r"\Phi^{-1}({x})"
+    domain = (0.01, 0.99)
+
+
+def normal_quantile(x: Any) -> GradArray:
+    """The number below which the normal distribution has the probability x."""
+    return apply(NormalQuantileGrad, x)
