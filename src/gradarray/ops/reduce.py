@@ -1,4 +1,4 @@
-"""Reductions over axes: sum, mean, max."""
+"""Reductions over axes: sum, mean, max, min, argmax, argmin, any, all, logsumexp."""
 
 from __future__ import annotations
 
@@ -6,26 +6,60 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from ..algebra import Reduction, given
 from ..array import GradArray, lift
+from ..choices import choice
 from ..record import apply
 from ..registry import arr, case, public
-from .axes import all_axes
-from .compare import equal
+from .axes import all_axes, one_axis
+from .compare import equal, where
+from .complex import is_complex, real
+from .control import stop_gradient
+from .exponential import exp, log
+from .logical import isfinite
+from .shape import reshape
 
-_AXES = [
+__all__ = [
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "argmax",
+    "argmin",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "ptp",
+    "sum",
+]
+
+AXES = [
     case(arr(2, 3)),
     case(arr(2, 3), axis=0),
     case(arr(2, 3, 2), axis=(0, -1)),
     case(arr(2, 3), axis=1, keepdims=True),
 ]
+DISTINCT = [
+    case(arr(5, kind="distinct")),
+    case(arr(2, 3, kind="distinct"), axis=1),
+    case(arr(2, 3, 2, kind="distinct"), axis=(0, -1), keepdims=True),
+]
+_BOOLS = [case(arr(2, 3, kind="bool"), axis=1), case(arr(3)), case(arr(2, 3), keepdims=True)]
 
 
-def over_axes(op: type[Reduction], x: Any, axis: Any, keepdims: bool) -> GradArray:
+def over_axes(op: type[Reduction], x: Any, axis: Any, keepdims: bool, **params: Any) -> GradArray:
     """Apply a reduction over `axis`, made canonical."""
     x = lift(x, op.name)
-    return apply(op, x, axis=all_axes(axis, x.ndim, op.name), keepdims=bool(keepdims))
+    axes = all_axes(axis, x.ndim, op.name)
+    return apply(op, x, axis=axes, keepdims=bool(keepdims), **params)
+
+
+def counted(shape: tuple[int, ...], axis: Any, op: str) -> int:
+    """How many values one result of a reduction over `axis` takes in."""
+    return math.prod([shape[k] for k in all_axes(axis, len(shape), op)])
 
 
 class SumGrad(Reduction):
@@ -36,7 +70,7 @@ class SumGrad(Reduction):
     tex = r"\sum {x}"
 
 
-@public(numpy=np.sum, op=SumGrad, method=True, cases=_AXES)
+@public(numpy=np.sum, op=SumGrad, method=True, cases=AXES)
 def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> GradArray:
     r"""y = \sum_i x_i over `axis` (all axes by default). dy/dx_i = 1.
 
@@ -48,7 +82,7 @@ def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> 
     return over_axes(SumGrad, x if dtype is None else given.astype(x, dtype), axis, keepdims)
 
 
-@public(numpy=np.mean, method=True, cases=_AXES)
+@public(numpy=np.mean, method=True, cases=AXES)
 def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> GradArray:
     r"""y = \frac1n \sum_i x_i over `axis`, n values. dy/dx_i = 1/n.
 
@@ -57,42 +91,260 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
     GradArray(3., dtype=float64)
     """
     x = lift(x)
+    result = dtype = None if dtype is None else np.dtype(dtype)
+    if dtype is None and x.dtype.kind in "biu":
+        result = dtype = np.dtype(np.float64)
+    elif (dtype or x.dtype) == np.float16:
+        result, dtype = np.dtype(np.float16), np.dtype(np.float32)  # a sum of them overflows soon
     if dtype is not None:
         x = given.astype(x, dtype)
-    elif x.dtype.kind in "biu":
-        x = given.astype(x, np.float64)
-    n = math.prod(x.shape[k] for k in all_axes(axis, x.ndim, "mean"))
-    return over_axes(SumGrad, x, axis, keepdims) / n
+    y = over_axes(SumGrad, x, axis, keepdims) / counted(x.shape, axis, "mean")
+    return y if result is None or result == y.dtype else given.astype(y, result)
 
 
-def even_split(chosen: Any, axis: Any) -> Any:
-    """1/k on each of the k values that tie for the extremum, 0 elsewhere."""
-    return chosen / sum(chosen, axis=axis, keepdims=True)
+# Extrema ------------------------------------------------------------------------------------------
+
+
+def _tie(op: str) -> Any:
+    return choice(
+        op,
+        "k equal extrema",
+        1.0,
+        between=(0.0, 1.0),
+        reason="1: each gets 1/k, which no order of the values changes; 0: the first gets all",
+    )
+
+
+_max_at_tie, _min_at_tie = _tie("max"), _tie("min")
+
+
+def shares(chosen: Any, axis: Any, even: float, dtype: Any) -> Any:
+    """What each of k equal extrema gets: `even` times 1/k, and the first one the rest."""
+    count = sum(chosen, axis=axis, dtype=dtype, keepdims=True)
+    share = where(chosen, 1 / count, 0)
+    if even == 1:
+        return share
+    first = apply(FirstGrad, chosen, axis=axis)
+    return share * even + first * (1 - even)
+
+
+class FirstGrad(Reduction):
+    """y = 1 at the first true value along `axis`, 0 elsewhere."""
+
+    @staticmethod
+    def forward(x: Any, axis: Any) -> Any:
+        x = np.asarray(x)
+        last = tuple(range(-len(axis), 0))
+        rows = np.moveaxis(x, axis, last).reshape(*np.delete(x.shape, axis), -1)
+        first = (np.cumsum(rows, -1) == 1) & rows
+        return np.moveaxis(first.reshape(np.moveaxis(x, axis, last).shape), last, axis)
+
+    partial = None
 
 
 class MaxGrad(Reduction):
     """y = the largest of x over `axis`; a tie shares the derivative evenly."""
 
     forward = staticmethod(lambda x, axis, keepdims: np.maximum.reduce(x, axis, keepdims=keepdims))
-    partial = staticmethod(lambda x, y, axis: even_split(equal(x, y), axis))
+    partial = staticmethod(lambda x, y, axis: shares(equal(x, y), axis, _max_at_tie.value, x.dtype))
     tex = r"\max {x}"
 
 
-@public(
-    numpy=np.max,
-    op=MaxGrad,
-    method=True,
-    aliases=("amax",),
-    cases=[case(arr(2, 3, kind="distinct"), axis=1), case(arr(5, kind="distinct"))],
-)
+class MinGrad(Reduction):
+    """y = the smallest of x over `axis`; a tie shares the derivative evenly."""
+
+    forward = staticmethod(lambda x, axis, keepdims: np.minimum.reduce(x, axis, keepdims=keepdims))
+    partial = staticmethod(lambda x, y, axis: shares(equal(x, y), axis, _min_at_tie.value, x.dtype))
+    tex = r"\min {x}"
+
+
+@public(numpy=np.max, op=MaxGrad, method=True, aliases=("amax",), cases=DISTINCT)
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     r"""y = \max_i x_i over `axis`. dy/dx_i is 1 at the maximum; k ties share it as 1/k each.
+
+    Raises ShapeError where there is nothing to take the maximum of.
 
     >>> import gradarray as ga
     >>> ga.grad(ga.max)(ga.array([1.0, 3.0, 3.0]))
     GradArray([0. , 0.5, 0.5], dtype=float64)
     """
     return over_axes(MaxGrad, x, axis, keepdims)
+
+
+@public(numpy=np.min, op=MinGrad, method=True, aliases=("amin",), cases=DISTINCT)
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
+    r"""y = \min_i x_i over `axis`. dy/dx_i is 1 at the minimum; k ties share it as 1/k each.
+
+    Raises ShapeError where there is nothing to take the minimum of.
+
+    >>> import gradarray as ga
+    >>> ga.min([[3.0, 1.0], [2.0, 5.0]], axis=1)
+    GradArray([1., 2.], dtype=float64)
+    """
+    return over_axes(MinGrad, x, axis, keepdims)
+
+
+amax, amin = max, min
+
+
+@public(numpy=np.ptp, cases=DISTINCT)
+def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
+    r"""y = \max_i x_i - \min_i x_i over `axis`.
+
+    >>> import gradarray as ga
+    >>> ga.ptp([3.0, 1.0, 7.0])
+    GradArray(6., dtype=float64)
+    """
+    x = lift(x)
+    return over_axes(MaxGrad, x, axis, keepdims) - over_axes(MinGrad, x, axis, keepdims)
+
+
+class ArgMaxGrad(Reduction):
+    """y = the index of the largest of x along one axis, the first of a tie; without derivative."""
+
+    forward = staticmethod(lambda x, axis, keepdims: np.argmax(x, *axis, keepdims=keepdims))
+    partial = None
+    tex = r"\arg\max {x}"
+
+
+class ArgMinGrad(Reduction):
+    """y = the index of the smallest of x along one axis, the first of a tie; no derivative."""
+
+    forward = staticmethod(lambda x, axis, keepdims: np.argmin(x, *axis, keepdims=keepdims))
+    partial = None
+    tex = r"\arg\min {x}"
+
+
+def _index_of(op: type[Reduction], x: Any, axis: int | None, keepdims: bool) -> GradArray:
+    x = stop_gradient(lift(x, op.name))
+    if axis is not None:
+        return over_axes(op, x, one_axis(axis, x.ndim, op.name), keepdims)
+    y = over_axes(op, reshape(x, (x.size,)), -1, False)
+    return reshape(y, (1,) * x.ndim) if keepdims else y
+
+
+@public(numpy=np.argmax, method=True, differentiable=False, cases=DISTINCT[:2])
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> GradArray:
+    """y = the index of the largest x along `axis` (of x flattened by default), the first of a tie.
+
+    >>> import gradarray as ga
+    >>> ga.argmax([[1.0, 5.0], [7.0, 7.0]], axis=1)
+    GradArray([1, 0], dtype=int64)
+    """
+    return _index_of(ArgMaxGrad, x, axis, keepdims)
+
+
+@public(numpy=np.argmin, method=True, differentiable=False, cases=DISTINCT[:2])
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> GradArray:
+    """y = the index of the smallest x along `axis` (of x flattened by default), first of a tie.
+
+    >>> import gradarray as ga
+    >>> ga.argmin([[1.0, 5.0], [7.0, 7.0]], axis=0)
+    GradArray([0, 0], dtype=int64)
+    """
+    return _index_of(ArgMinGrad, x, axis, keepdims)
+
+
+# Truth --------------------------------------------------------------------------------------------
+
+
+class AnyGrad(Reduction):
+    """y = is any of x over `axis` not 0; without derivative."""
+
+    forward = staticmethod(
+        lambda x, axis, keepdims: np.logical_or.reduce(x, axis, keepdims=keepdims)
+    )
+    partial = None
+    tex = r"\bigvee {x}"
+
+
+class AllGrad(Reduction):
+    """y = is none of x over `axis` 0; without derivative."""
+
+    forward = staticmethod(
+        lambda x, axis, keepdims: np.logical_and.reduce(x, axis, keepdims=keepdims)
+    )
+    partial = None
+    tex = r"\bigwedge {x}"
+
+
+@public(numpy=np.any, op=AnyGrad, method=True, differentiable=False, cases=_BOOLS)
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
+    """y = is any of x over `axis` true (not 0)?
+
+    >>> import gradarray as ga
+    >>> ga.any([[False, True], [False, False]], axis=1)
+    GradArray([ True, False], dtype=bool)
+    """
+    return over_axes(AnyGrad, x, axis, keepdims)
+
+
+@public(numpy=np.all, op=AllGrad, method=True, differentiable=False, cases=_BOOLS)
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
+    """y = are all of x over `axis` true (not 0)?
+
+    >>> import gradarray as ga
+    >>> ga.all([[True, True], [False, True]], axis=1)
+    GradArray([ True, False], dtype=bool)
+    """
+    return over_axes(AllGrad, x, axis, keepdims)
+
+
+# Sums of exponentials -----------------------------------------------------------------------------
+
+
+def _log_sum_exp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """log k + log(1 + s / k) + m: m the maximum, met k times, s the sum of the other e^(x - m)."""
+    m = np.maximum.reduce(x, axis, keepdims=True, initial=-np.inf)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        e = np.exp(x - np.where(np.isfinite(m), m, x.dtype.type(0)))
+        top = x == m
+        k = np.add.reduce(top, axis, dtype=x.dtype, keepdims=True)
+        s = np.add.reduce(np.where(top, x.dtype.type(0), e), axis, keepdims=True)
+        y = np.where(k == 0, m + s, np.log1p(s / k) + np.log(k) + m)
+    y = np.asarray(y, x.dtype)
+    return y if keepdims else np.squeeze(y, axis)
+
+
+class LogSumExpGrad(Reduction):
+    r"""y = \log \sum e^x over `axis`; dy/dx = e^{x - y}, 0 where all of x is -inf."""
+
+    forward = _log_sum_exp
+    partial = staticmethod(lambda x, y: exp(x - where(equal(y, -math.inf), 0, y)))
+    tex = r"\log \sum e^{{x}}"
+
+
+def _weighted(x: Any, b: Any, axis: Any, keepdims: bool) -> Any:
+    """The logarithm of sum b e^x, b of any sign; a b of 0 counts for nothing, whatever its x is."""
+    used = where(equal(b, 0), -math.inf, x)
+    m = stop_gradient(max(real(used) if is_complex(used) else used, axis=axis, keepdims=True))
+    m = where(isfinite(m), m, 0)
+    y = log(sum(b * exp(used - m), axis=axis, keepdims=keepdims))
+    return y + (m if keepdims else reshape(m, y.shape))
+
+
+@public(
+    op=LogSumExpGrad,
+    reference=lambda x, **how: special.logsumexp(x, **how),
+    cases=[*AXES, case(arr(2, 3), axis=0, b=arr(2, 3, low=0.1, high=2.0))],
+)
+def logsumexp(x: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -> GradArray:
+    r"""y = \log \sum_i b_i e^{x_i} over `axis`, b_i = 1 by default. dy/dx_i = b_i e^{x_i - y}.
+
+    Nothing overflows. Where all of x is -inf, so is y, with derivative 0. (P. Blanchard, D. J.
+    Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions", IMA J.
+    Numer. Anal. 41, 2021.)
+
+    >>> import gradarray as ga
+    >>> ga.logsumexp([1000.0, 1000.0])
+    GradArray(1000.69314718, dtype=float64)
+    """
+    x = lift(x, "logsumexp")
+    if x.dtype.kind in "biu":
+        x = given.astype(x, np.float64)
+    if b is not None or is_complex(x):
+        return _weighted(x, 1 if b is None else lift(b, "logsumexp"), axis, keepdims)
+    return over_axes(LogSumExpGrad, x, axis, keepdims)
 
 
 given.sum = sum
