@@ -1,6 +1,6 @@
 """gradarray: automatic differentiation that people can see through."""
 
-from . import protocols, tree
+from . import protocols, random, tree
 from .algebra import Elementwise, Linear, Multilinear, Reduction
 from .array import GradArray
 from .choices import set_subgradient
