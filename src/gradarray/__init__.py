@@ -7,24 +7,34 @@ from .choices import set_subgradient
 from .custom import Custom
 from .errors import DTypeError, GraphError, RuleError, ShapeError
 from .graph import Grad, enable_grad, is_grad_enabled, no_grad
+from .ops.activations import *
+from .ops.attention import *
 from .ops.compare import *
 from .ops.contract import *
 from .ops.control import *
 from .ops.conv import *
 from .ops.create import *
+from .ops.edit import *
+from .ops.einsum import *
 from .ops.elementwise import *
 from .ops.frame import *
+from .ops.functional import *
+from .ops.grids import *
 from .ops.indexing import *
 from .ops.join import *
 from .ops.layout import *
 from .ops.logical import *
 from .ops.move import *
+from .ops.normalize import *
 from .ops.reduce import *
 from .ops.select import *
 from .ops.shape import *
 from .ops.sort import *
+from .ops.special import *
 from .ops.split import *
 from .ops.take import *
 from .ops.vectors import *
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp
+
+from . import nn  # isort: skip - it needs what is above

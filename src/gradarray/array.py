@@ -423,12 +423,38 @@ def from_user(value: ArrayLike, op: str = "array") -> Any:
     return out if out.shape else out[()]
 
 
+class _Knot:
+    """What lifting a list of GradArrays needs from the ops, which give it here."""
+
+    stacked: Callable[[Any, str], Any]
+
+
+knot = _Knot()
+
+
+def holds_arrays(value: Any) -> bool:
+    """Is there a GradArray in these nested lists?"""
+    if not isinstance(value, (list, tuple)):
+        return False
+    for kind in set(map(type, value)):
+        if issubclass(kind, GradArray):
+            return True
+        if issubclass(kind, (list, tuple)) and any(map(holds_arrays, value)):
+            return True
+    return False
+
+
 def lift(value: Any, op: str = "array") -> Any:
-    """A GradArray of `value`; inside a sweep on raw arrays, `value` as it is."""
+    """A GradArray of `value`; inside a sweep on raw arrays, `value` as it is.
+
+    GradArrays in nested lists are stacked, so that they stay on their graph.
+    """
     if isinstance(value, GradArray) or mode.raw:
         return value
     if hasattr(type(value), "__ga_apply__"):
         return value
+    if holds_arrays(value):
+        return knot.stacked(value, op)
     return wrap(from_user(value, op))
 
 

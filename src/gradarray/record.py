@@ -13,16 +13,17 @@ import numpy as np
 
 from . import graph, registry
 from .algebra import Elementwise, Kind, Plan, form, forms, given
-from .array import GradArray, from_user, wrap
+from .array import GradArray, from_user, lift, wrap
 from .errors import DTypeError, ShapeError, message
 from .graph import Grad, flags, mode, next_seq
 
 new = object.__new__
 float64 = np.float64
 
-# Operand types that go to NumPy as they are.
+# Operand types that go to NumPy as they are. (Not complex: Python's own operators, not NumPy's,
+# take 1j * np.float64(2), and give a Python number.)
 PLAIN: frozenset[type] = frozenset(
-    {float, int, bool, complex, np.ndarray, np.bool_}
+    {float, int, bool, np.ndarray, np.bool_}
     | {np.float16, np.float32, np.float64, np.complex64, np.complex128}
     | {np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64}
 )
@@ -89,10 +90,21 @@ def _apply_other(op: type[Kind], operands: tuple[Any, ...], params: dict[str, An
         handler = getattr(type(x), "__ga_apply__", None)
         if handler is not None:
             return handler(op, operands, params)
-    if mode.raw and not any(isinstance(x, GradArray) for x in operands):
-        return op.forward(*(np.asarray(x) for x in operands), **params)
-    lifted = [x if isinstance(x, GradArray) else wrap(from_user(x, op.name)) for x in operands]
+    if any(type(x) is complex for x in operands):
+        return apply(op, *_as_complex_scalars(operands), **params)
+    if mode.raw:
+        if not any(isinstance(x, GradArray) for x in operands):
+            return op.forward(*(np.asarray(x) for x in operands), **params)
+        operands = tuple(x if isinstance(x, GradArray) else wrap(from_user(x)) for x in operands)
+    lifted = [lift(x, op.name) for x in operands]
     return apply(op, *lifted, **params)
+
+
+def _as_complex_scalars(operands: tuple[Any, ...]) -> list[Any]:
+    """Python's complex numbers as NumPy scalars that promote as they do: no float32 to double."""
+    dtypes = [x.dtype for x in operands if hasattr(x, "dtype")]
+    kind = np.result_type(1j, *dtypes).type
+    return [kind(x) if type(x) is complex else x for x in operands]
 
 
 def kept_constant(x: Any, callers: bool, y: Any) -> Any:

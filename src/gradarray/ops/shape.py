@@ -54,7 +54,7 @@ def reshape(x: Any, shape: Any, order: str = "C") -> GradArray:
     GradArray([1., 2., 3., 4.], dtype=float64)
     """
     x = lift(x, "reshape")
-    shape = _shape(shape)
+    shape = shape_of(shape)
     if -1 in shape or math.prod(shape) != math.prod(x.shape):
         shape = _completed(x.shape, shape)
     _check_order(order, "reshape")
@@ -63,7 +63,8 @@ def reshape(x: Any, shape: Any, order: str = "C") -> GradArray:
     return apply(ReshapeGrad, x, shape=shape)
 
 
-def _shape(shape: Any) -> tuple[int, ...]:
+def shape_of(shape: Any) -> tuple[int, ...]:
+    """A shape given as a number, a sequence or an integer array."""
     if isinstance(shape, (tuple, list)):
         return tuple([operator.index(n) for n in shape])
     if hasattr(shape, "tolist") and getattr(shape, "ndim", 0):
@@ -214,7 +215,7 @@ def broadcast_to(x: Any, shape: Any) -> GradArray:
     GradArray([[1., 2.],
                [1., 2.]], dtype=float64)
     """
-    return apply(BroadcastToGrad, lift(x, "broadcast_to"), shape=_shape(shape))
+    return apply(BroadcastToGrad, lift(x, "broadcast_to"), shape=shape_of(shape))
 
 
 class AsTypeGrad(Linear):
