@@ -89,7 +89,7 @@ class Plan:
         names = op.operand_names(self.count)
         keep = {k for k, name in enumerate(names) if name in wanted or "values" in wanted}
         self.keep = tuple(sorted(keep | {k for k in op.index if k < self.count}))
-        self.keep_y = "y" in wanted
+        self.keep_y = "y" in wanted and "y" not in names
         self.where_saved = {k: at for at, k in enumerate(self.keep)}
         self.constants = tuple(k for k in self.keep if not mask[k] and k not in op.index)
         kept = [f"v{k}" for k in self.keep] + (["y"] if self.keep_y else [])

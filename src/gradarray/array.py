@@ -168,6 +168,12 @@ class GradArray(ArrayMethods):
 
         Read-only, since a recorded result may still need them; copy to change them.
         """
+        self._check_may_leave()
+        view = self._array.view()
+        view.flags.writeable = False
+        return view
+
+    def _check_may_leave(self) -> None:
         if mode.rule and self._node is not None:
             raise GraphError(
                 message(
@@ -176,12 +182,10 @@ class GradArray(ArrayMethods):
                     "Write the rule in gradarray functions, so that it can be differentiated.",
                 )
             )
-        view = self._array.view()
-        view.flags.writeable = False
-        return view
 
     def item(self, *index: Any) -> Any:
         """The value of a one-element array as a Python number."""
+        self._check_may_leave()
         try:
             return self._data.item(*index)
         except ValueError:
@@ -191,6 +195,7 @@ class GradArray(ArrayMethods):
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
+        self._check_may_leave()
         return self._data.tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

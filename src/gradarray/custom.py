@@ -244,6 +244,8 @@ def _transposed_push(
         dots = [_probe(np.zeros(*form)) for form in node.metas[1:]]
         named = {f"{x}_dot": d for x, d in zip(op.operands, dots, strict=True)}
         y_dot = _call(op, op.push_rule, (), {**_recorded(values), **named})
+    for part in y_dot if isinstance(y_dot, tuple) else (y_dot,):
+        _check_connected(op, "push", part, *dots)
     targets = [d for d, needed in zip(dots, which, strict=True) if needed]
     found = iter(given.pull_through(y_dot, y_bar, targets))
     return tuple(next(found) if needed else None for needed in which)
@@ -293,7 +295,7 @@ def _residuals(node: Any, variant: int, trusted: bool) -> dict[str, Any]:
             y = given.handle_on(node, y)
         elif not trusted:
             y = _part(y, _probe)
-        values["y"] = y
+        values.setdefault("y", y)  # an input of that name comes first
     for name, form in zip(("y", *op.operands), node.metas, strict=True):
         values[f"{name}_like"] = _part_like(form, lambda form: Meta(*form))
     return values

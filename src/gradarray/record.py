@@ -113,13 +113,14 @@ def kept_constant(x: Any, callers: bool, y: Any) -> Any:
     An array of the caller's is copied: they may change it later, and the reverse sweep needs it
     as it was.
     """
+    if isinstance(y, tuple):
+        y = next((part for part in y if part.dtype.kind in "fc"), y[0])
+    dtype = y.dtype
     if type(x) is np.ndarray:
-        if x.dtype.kind in "iu" and not isinstance(y, tuple):
-            return x.astype(y.dtype)
+        if x.dtype.kind in "iu":
+            return x.astype(dtype)
         return x.copy() if callers else x
-    if isinstance(y, tuple) or type(x) in (bool, np.bool_):
-        return x
-    return y.dtype.type(x)
+    return x if type(x) in (bool, np.bool_) else dtype.type(x)
 
 
 def handle_on(node: Grad | None, y: Any) -> Any:
