@@ -45,7 +45,7 @@ class ImagGrad(Linear):
     r"""y = \Im x. Re(y_bar \Im x_dot) = Re(-i y_bar x_dot) for a real y_bar."""
 
     forward = np.imag
-    transpose = staticmethod(lambda y_bar: -1j * y_bar)
+    transpose = staticmethod(lambda y_bar: y_bar * -1j)
     always_meta = True  # a complex x has a real y
     tex = r"\Im {x}"
 
