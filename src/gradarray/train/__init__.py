@@ -1,1 +1,18 @@
 """Training in Keras's manner: models, callbacks, metrics, data, files."""
+
+from . import datasets, metrics
+from .callback import Callback
+from .callbacks import (
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
+from .data import Batches, batches
+from .history import History
+from .model import Model, Sequential
+from .progress import Progress
+from .saving import load, register
