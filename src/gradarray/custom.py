@@ -134,7 +134,8 @@ def _function(cls: type, fn: Any) -> tuple[Any, list[inspect.Parameter]]:
 
 def _read_forward(cls: Any, forward: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     fn, parameters = _function(cls, forward)
-    cls.forward = staticmethod(fn)
+    library = cls.__module__.startswith(f"{__package__}.")
+    cls.forward = staticmethod(fn if library else _users_forward(cls, fn))
     operands, statics = [], {}
     for p in parameters:
         if p.kind is p.VAR_POSITIONAL or p.kind is p.VAR_KEYWORD:
@@ -146,6 +147,38 @@ def _read_forward(cls: Any, forward: Any) -> tuple[tuple[str, ...], dict[str, An
         else:
             operands.append(p.name)
     return tuple(operands), statics
+
+
+def _users_forward(op: Any, fn: Any) -> Any:
+    """A user's forward, with operands that it cannot change, and results that are arrays."""
+
+    def forward(*arrays: Any, **params: Any) -> Any:
+        y = fn(*(_read_only(x) for x in arrays), **params)
+        return tuple(_raw(op, part) for part in y) if isinstance(y, tuple) else _raw(op, y)
+
+    return forward
+
+
+def _read_only(x: Any) -> Any:
+    if isinstance(x, np.ndarray):
+        x = x.view()
+        x.flags.writeable = False
+    return x
+
+
+def _raw(op: Any, y: Any) -> Any:
+    if isinstance(y, GradArray):
+        raise RuleError(
+            message(
+                op.name,
+                "its forward gave a GradArray.",
+                "forward computes on raw arrays, with NumPy; the rules are written in gradarray.",
+            )
+        )
+    y = np.asarray(y)
+    if y.dtype.kind not in "biufc":
+        raise RuleError(message(op.name, f"its forward gave {y.dtype}, which is no number."))
+    return y[()]
 
 
 def _read_rule(cls: Any, declared: Any, name: str, slot: str) -> Rule:
