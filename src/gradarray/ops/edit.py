@@ -107,16 +107,18 @@ def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> GradArray:
     values = astype(lift(values, "insert"), x.dtype)
     places = _places(obj)
     n = x.shape[axis]
-    single = not isinstance(places, slice) and np.size(places) == 1
+    cut = isinstance(places, slice)
     while values.ndim < x.ndim:
         values = expand_dims(values, 0)
-    if single:
+    if cut:
+        count = len(range(*places.indices(n)))
+    elif places.size == 1:
         # As x[..., place, ...] = values would take them: their first axis lies along `axis`.
-        if np.ndim(places) == 0:
+        if places.ndim == 0:
             values = moveaxis(values, 0, axis)
         count = values.shape[axis]
     else:
-        count = len(range(*places.indices(n))) if isinstance(places, slice) else len(places)
+        count = len(places)
     shape = list(x.shape)
     shape[axis] = count
     try:

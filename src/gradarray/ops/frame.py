@@ -68,11 +68,12 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any 
                 f"Known are constant, {', '.join(_BY_INDEX)}.",
             )
         )
+    how: Any = mode
     for k, (before, after) in enumerate(widths, -x.ndim):
         if before or after:
             index: Any = np.arange(x.shape[k])
             try:
-                index = np.pad(index, (before, after), mode)  # pyright: ignore[reportCallIssue]
+                index = np.pad(index, (before, after), how)
             except ValueError as error:
                 raise ShapeError(
                     message("pad", f"axis {k + x.ndim} of shape {x.shape}: {error}.")

@@ -122,7 +122,9 @@ def linspace(
     t = _weights(num, endpoint, "linspace")
     if not _on_graph(start, stop):
         start, stop = _values(start, stop)
-        y, step = np.linspace(start, stop, num, endpoint, True, dtype, axis)
+        y, step = np.linspace(
+            start, stop, num, endpoint=endpoint, retstep=True, dtype=dtype, axis=axis
+        )
         y, step = made(y, requires_grad), made(np.asarray(step))
     else:
         a, b = _ends(start, stop, "linspace")
@@ -194,7 +196,8 @@ def geomspace(
     if any((v == 0).any() for v in ends):
         raise ValueError(message("geomspace", "an end is 0, which no ratio leads to."))
     if not _on_graph(start, stop):
-        return made(np.geomspace(*ends, num, endpoint, dtype, axis), requires_grad)
+        y = np.geomspace(ends[0], ends[1], num, endpoint, dtype, axis)
+        return made(y, requires_grad)
     a, b = _ends(start, stop, "geomspace", np.float64)  # which np.geomspace promotes to
     t = _columns(t, a)
     sign = np.broadcast_to(np.sign(ends[0]), a.shape)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..algebra import Linear
-from ..array import GradArray, from_user, method, wrap
+from ..array import GradArray, from_user, lift, method, wrap
 from ..custom import Custom
 from ..errors import DTypeError, ShapeError, message
 from ..graph import flags
@@ -185,7 +185,7 @@ def _read_arrays(x: Any, keys: tuple[Any, ...]) -> Reading:
     if True not in arrays:
         basic = _expanded(keys, x.ndim)
         return Reading(None if basic == (ALL,) * x.ndim else basic, (), None, None, 0)
-    basic: list[Any] = []
+    steps: list[Any] = []
     # Of the array after the basic step: its axes, those of a mask taken as one.
     lengths: list[int] = []
     indexed: list[int] = []
@@ -193,14 +193,14 @@ def _read_arrays(x: Any, keys: tuple[Any, ...]) -> Reading:
     dim = 0
     for k in _expanded(keys, x.ndim):
         if k is None:
-            basic.append(None)
+            steps.append(None)
             lengths.append(1)
         elif isinstance(k, slice):
-            basic.append(k)
+            steps.append(k)
             lengths.append(len(range(*k.indices(x.shape[dim]))))
             dim += 1
         elif isinstance(k, int):
-            basic.append(k)
+            steps.append(k)
             dim += 1
         else:
             taken = _taken(k)
@@ -210,10 +210,10 @@ def _read_arrays(x: Any, keys: tuple[Any, ...]) -> Reading:
                 k = apply(NonzeroGrad, reshape(k, -1))[0]
             indices.append(k)
             lengths.append(int(np.prod(x.shape[dim : dim + taken], dtype=np.intp)))
-            basic += [ALL] * taken if taken else [None]
+            steps += [ALL] * taken if taken else [None]
             dim += taken
-    step = None if all(k == ALL and k is not None for k in basic) else tuple(basic)
-    kept = sum(not isinstance(k, int) for k in basic)
+    step = None if all(k == ALL and k is not None for k in steps) else tuple(steps)
+    kept = sum(not isinstance(k, int) for k in steps)
     merged = tuple(lengths) if len(lengths) != kept else None
     order, first = None, indexed[0]
     if _parted(keys):
@@ -273,12 +273,12 @@ def getitem(x: GradArray, key: Any) -> GradArray:
 
 def _complaint(op: str, x: GradArray, key: Any, error: IndexError) -> IndexError:
     """In NumPy's own words where an op failed: they count the axes as the user does."""
-    text = str(error)
+    text = str(error).rstrip()
     if not isinstance(error, _BadIndex):
         try:
             x._array[_raw(key)]
         except IndexError as native:
-            text = str(native)
+            text = str(native).rstrip()
     return IndexError(message(op, f"{text} (an array of shape {x.shape})."))
 
 
@@ -323,20 +323,19 @@ def setitem(x: GradArray, key: Any, value: Any) -> None:
     Where an index repeats, the last value stays. Raises GraphError for a leaf that requires a
     gradient outside no_grad, IndexError, ShapeError where the value does not broadcast.
     """
-    if not isinstance(value, GradArray):
-        value = wrap(from_user(value, "assign"))
+    value = lift(value, "assign")
     _check_value(x, value)
     try:
         if x._node is None and value._node is None and not flags.special and _alone(x):
-            keys = key if type(key) is tuple else (key,)
-            if all(type(k) in _SIMPLE for k in keys):
-                x._data[key] = value._data  # nobody else can see the change
+            how = read(x, key)
+            if not how.arrays:
+                x._data[(Ellipsis, *(how.basic or ()))] = value._data  # nobody else can see it
                 return
         x._assign("assign", replaced(x, key, value))
     except IndexError as error:
         raise _complaint("assign", x, key, error) from None
     except ValueError as error:
-        raise _misfit(x, key, value, error) from None
+        raise _misfit(x, key, value.shape, error) from None
 
 
 def _check_value(x: GradArray, value: GradArray) -> None:
@@ -358,19 +357,21 @@ def _check_value(x: GradArray, value: GradArray) -> None:
         )
 
 
-def _misfit(x: GradArray, key: Any, value: GradArray, error: ValueError) -> ValueError:
-    place = x._array[_raw(key)].shape
+def _misfit(x: GradArray, key: Any, shape: tuple[int, ...], error: ValueError) -> Exception:
     try:
-        fits = np.broadcast_shapes(place, value.shape) == place
+        place = x._array[_raw(key)].shape
+    except IndexError as native:
+        return _complaint("assign", x, key, native)
+    try:
+        if np.broadcast_shapes(place, shape) == place:
+            return error
     except ValueError:
-        fits = False
-    if fits:
-        return error
+        pass
     return ShapeError(
         message(
             "assign",
-            f"a value of shape {value.shape} does not broadcast to the place of shape {place} "
-            f"that the index takes of an array of shape {x.shape}.",
+            f"a value of shape {shape} does not broadcast to the place of shape {place} that the "
+            f"index takes of an array of shape {x.shape}.",
             "Reshape the value.",
         )
     )

@@ -42,7 +42,11 @@ class ConcatenateGrad(Linear):
     """y = the operands one after the other along `axis`. Transpose: split."""
 
     variadic = True
-    forward = staticmethod(lambda *xs, axis: np.concatenate(xs, axis))
+
+    @staticmethod
+    def forward(*xs: Any, axis: int) -> Any:
+        return np.concatenate(xs, axis)
+
     transpose = staticmethod(
         lambda y_bar, likes, axis: apply(
             SplitGrad, y_bar, axis=axis, cuts=_cuts([like.shape[axis] for like in likes])
@@ -69,7 +73,11 @@ class StackGrad(Linear):
     """y = the operands along a new axis. Transpose: unstack."""
 
     variadic = True
-    forward = staticmethod(lambda *xs, axis: np.stack(xs, axis))
+
+    @staticmethod
+    def forward(*xs: Any, axis: int) -> Any:
+        return np.stack(xs, axis)
+
     transpose = staticmethod(lambda y_bar, axis: apply(UnstackGrad, y_bar, axis=axis))
     tex = r"({x}, \ldots)"
 

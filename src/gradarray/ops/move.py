@@ -192,21 +192,21 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> GradArray:
     x = lift(x, "repeat")
     if axis is None:
         x, axis = ravel(x), -1
-    axis = one_axis(axis, x.ndim, "repeat") + x.ndim
+    at = one_axis(axis, x.ndim, "repeat") + x.ndim
     counts = np.asarray(repeats)
-    n = x.shape[axis]
+    n = x.shape[at]
     if counts.size == 1:
         count = operator.index(counts.item())
-        before, after = x.shape[:axis], x.shape[axis + 1 :]
+        before, after = x.shape[:at], x.shape[at + 1 :]
         y = reshape(x, (*before, n, 1, *after))
         return reshape(broadcast_to(y, (*before, n, count, *after)), (*before, n * count, *after))
     if counts.shape != (n,):
         raise ShapeError(
             message(
                 "repeat",
-                f"repeats of shape {counts.shape} for axis {axis} of shape {x.shape}, of length "
+                f"repeats of shape {counts.shape} for axis {at} of shape {x.shape}, of length "
                 f"{n}.",
                 "Give one number, or one for each place along the axis.",
             )
         )
-    return gather_at(x, (np.repeat(np.arange(n), counts),), axis - x.ndim)
+    return gather_at(x, (np.repeat(np.arange(n), counts),), at - x.ndim)

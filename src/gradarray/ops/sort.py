@@ -68,7 +68,10 @@ class LexSortGrad(Linear):
 
     variadic = True
     rules = (None,)
-    forward = staticmethod(lambda *keys, axis: np.lexsort(keys, axis))
+
+    @staticmethod
+    def forward(*keys: Any, axis: int) -> Any:
+        return np.lexsort(keys, axis)
 
 
 class SearchSortedGrad(Custom):

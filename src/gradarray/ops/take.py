@@ -246,7 +246,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> GradArray:
 
 @public(
     numpy=np.choose,
-    reference=lambda a, choices, mode="raise": np.choose(a, choices, mode=mode),
+    reference=lambda a, choices, **mode: np.choose(a, choices, **mode),
     cases=[
         case([0, 1, 1], [arr(3), arr(3)]),
         case([[2], [0]], [arr(3), arr(), arr(2, 1)]),
