@@ -385,7 +385,7 @@ class Kind(Grad, internal=True):
             y_bar = tuple(c if isinstance(c, GradArray) else wrap(from_user(c)) for c in y_bar)
         elif not isinstance(y_bar, GradArray):
             y_bar = wrap(from_user(y_bar))
-        return self.plan.pulls[RECORDED_SWEEP](self, y_bar)
+        return at_end(self.plan.pulls[RECORDED_SWEEP](self, at_end(y_bar)))
 
     @classmethod
     def apply(cls, *operands: Any, **params: Any) -> Any:
@@ -580,9 +580,22 @@ class _Given:
     reshape: Callable[..., Any]
     astype: Callable[..., Any]
     real: Callable[..., Any]
+    conj: Callable[..., Any]
 
 
 given = _Given()
+
+
+def at_end(c: Any) -> Any:
+    r"""A cotangent where it enters or leaves a walk, for users: conjugated if it is complex.
+
+    Inside, cotangents pair with tangents as Re(c \dot x), so that no rule needs a conjugate;
+    outside, as the real inner product Re(c^* \dot x), so that a gradient points uphill.
+    """
+    if isinstance(c, tuple):
+        return tuple(map(at_end, c))
+    dtype = getattr(c, "dtype", None)
+    return given.conj(c) if dtype is not None and dtype.kind == "c" else c
 
 
 def absorb_raw(a: Any, b: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import graph
-from .algebra import RECORDED_SWEEP, Kind, Plan, Rule, given, project, spread
+from .algebra import RECORDED_SWEEP, Kind, Plan, Rule, at_end, given, project, spread
 from .array import GradArray, wrap
 from .errors import RuleError, message
 from .graph import Grad, Meta, mode, recording
@@ -211,8 +211,7 @@ def _pull(node: Grad, y_bar: Any, variant: int, which: tuple[bool, ...]) -> tupl
         y_bar = _part(y_bar, lambda c: c if trusted else _probe(c))
         values = _residuals(node, variant, trusted)
         if op.pull_rule is not None:
-            results = _call(op, op.pull_rule, (y_bar,), values)
-            results = results if isinstance(results, tuple) else (results,)
+            results = _call_pull(op, y_bar, values)
         else:
             results = _transposed_push(op, y_bar, values, which, node)
     if len(results) != len(op.operands):
@@ -291,8 +290,7 @@ def _transposed_pull(
     assert node.metas is not None
     with graph.recording(), _library_arrays():
         y_bar = _part_like(node.metas[0], lambda form: _probe(np.zeros(*form)))
-        x_bars = _call(op, op.pull_rule, (y_bar,), _recorded(values))
-        x_bars = x_bars if isinstance(x_bars, tuple) else (x_bars,)
+        x_bars = _call_pull(op, y_bar, _recorded(values))
     pairs = [
         (x_bar, dot)
         for x_bar, dot, moving in zip(x_bars, dots.values(), which, strict=True)
@@ -310,6 +308,13 @@ def _transposed_pull(
 
 def _call(op: Any, rule: Rule, leading: tuple[Any, ...], values: dict[str, Any]) -> Any:
     return rule.fn(*leading, *(values[name] for name in rule.names))
+
+
+def _call_pull(op: Any, y_bar: Any, values: dict[str, Any]) -> tuple[Any, ...]:
+    """The cotangents of the inputs; a user's rule stands outside the walk (see `at_end`)."""
+    results = _call(op, op.pull_rule, (y_bar if op.library else at_end(y_bar),), values)
+    results = results if isinstance(results, tuple) else (results,)
+    return results if op.library else at_end(results)
 
 
 def _residuals(node: Any, variant: int, trusted: bool) -> dict[str, Any]:

@@ -125,3 +125,4 @@ def iscomplex(x: Any) -> GradArray:
 
 
 given.real = real
+given.conj = conj

@@ -156,6 +156,14 @@ def scalar_output(y: Any, op: str) -> GradArray:
         raise DTypeError(
             message(op, f"the function returned dtype {y.dtype}, which has no derivative.")
         )
+    if y.dtype.kind == "c":
+        raise DTypeError(
+            message(
+                op,
+                f"the function returned dtype {y.dtype}; a gradient is that of a real function.",
+                "Take ga.real(y) or ga.abs(y), or use vjp or jvp for a complex one.",
+            )
+        )
     return y
 
 

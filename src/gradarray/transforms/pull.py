@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from .. import graph, tree
-from ..algebra import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP, given
+from ..algebra import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP, at_end, given
 from ..array import GradArray, method, wrap
-from ..errors import GraphError, ShapeError, message
+from ..errors import DTypeError, GraphError, ShapeError, message
 from ..graph import Grad, Leaf, mode
 from ..record import PickGrad
 from .arguments import Arguments, call, completed, matching, outputs, scalar_output
@@ -95,7 +95,7 @@ def _filled(node: Grad, parts: list[Any]) -> tuple[Any, ...]:
 
 def _watch(node: Grad, c: Any, variant: int) -> Any:
     for hook in tuple(graph.watched[node]):
-        handle = c if isinstance(c, GradArray) else wrap(c)
+        handle = at_end(c if isinstance(c, GradArray) else wrap(c))
         result = hook(handle)
         if result is not None:
             result = result if isinstance(result, GradArray) else wrap(np.asarray(result))
@@ -107,6 +107,7 @@ def _watch(node: Grad, c: Any, variant: int) -> Any:
                         f"{handle.shape}.",
                     )
                 )
+            result = at_end(result)
             c = result if variant == RECORDED_SWEEP else result._data
     return c
 
@@ -239,7 +240,7 @@ def backward(
             )
         )
     root = y._require_node("backward")
-    seed = _seed_of(y, grad)
+    seed = at_end(_seed_of(y, grad))
     order, _ = graph.ancestry([root])
     for node in order:
         if node.saved is None:
@@ -251,7 +252,7 @@ def backward(
     for node, bar in arrived.items():
         handle = node.handle()  # type: ignore[attr-defined]
         if handle is not None and handle._node is node:
-            gradient = bar if isinstance(bar, GradArray) else wrap(bar)
+            gradient = at_end(bar if isinstance(bar, GradArray) else wrap(bar))
             old = handle._gradient
             if old is None:
                 handle._gradient = gradient
@@ -273,6 +274,14 @@ def _seed_of(y: GradArray, grad: Any) -> Any:
                     "backward",
                     f"an array of shape {y.shape} is not a scalar, and no `grad` was given.",
                     "Reduce it, for example y.sum().backward(), or give y.backward(grad=...).",
+                )
+            )
+        if y.dtype.kind == "c":
+            raise DTypeError(
+                message(
+                    "backward",
+                    f"an array of dtype {y.dtype} is not a real scalar, and no `grad` was given.",
+                    "Take ga.real(y) or ga.abs(y), or give y.backward(grad=...).",
                 )
             )
         return np.ones(y.shape, y.dtype) if y.shape else y.dtype.type(1)
@@ -310,7 +319,7 @@ def value_and_grad(
         y = scalar_output(y, "grad")
         nodes = primals.nodes
         bars, recorded = pull_to([y], [y.dtype.type(1)], nodes, attach=attach)
-        gradient = primals.rebuild(completed(primals.aliases, bars))
+        gradient = primals.rebuild(completed(primals.aliases, [at_end(c) for c in bars]))
         y = y if recorded else wrap(y._data)
         aux = primals.leave(aux, attach) if has_aux else None
         return ((y, aux), gradient) if has_aux else (y, gradient)
@@ -357,9 +366,9 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     nodes = arguments.nodes
 
     def pull(y_bar: Any) -> tuple[Any, ...]:
-        y_bars = matching(y_bar, ys, form, "vjp", "cotangent")
+        y_bars = [at_end(c) for c in matching(y_bar, ys, form, "vjp", "cotangent")]
         bars, _ = pull_to(ys, y_bars, nodes, attach=attach and mode.grad, op="vjp")
-        return arguments.rebuild(completed(arguments.aliases, bars))
+        return arguments.rebuild(completed(arguments.aliases, [at_end(c) for c in bars]))
 
     y, aux = arguments.leave(tree.unflatten(form, ys), attach), arguments.leave(aux, attach)
     return (y, pull, aux) if has_aux else (y, pull)
