@@ -177,22 +177,26 @@ def pick(parent: Grad, which: int) -> PickGrad:
 #
 # A recorded elementwise op costs a fraction of a microsecond above NumPy's own call, which it can
 # only as straight-line code: the function of each op is written from one of two templates, with
-# what it keeps spelled out. Everything unusual goes to `apply`.
+# what it keeps spelled out. Everything unusual goes to `apply`. An op without derivative has no
+# second half.
 
 _UNARY = """
-def {name}(x):
+def {name}(x{statics}):
     if not isinstance(x, GradArray):
-        return forward(x) if mode.raw and type(x) in PLAIN else apply(op, x)
+        return forward(x{given}) if mode.raw and type(x) in PLAIN else apply(op, x{given})
     if flags.special:
-        return apply(op, x)
+        return apply(op, x{given})
     v0 = x._data
     try:
-        y = forward(v0)
+        y = forward(v0{given})
     except (ValueError, TypeError) as error:
-        raise explain(op, [v0], {{}}, error) from None
+        raise explain(op, [v0], dict({given_alone}), error) from None
     out = new(GradArray)
     out._data = y
     out._gradient = None
+"""
+
+_UNARY_RECORD = """
     parent = x._node
     if parent is None:
         out._node = None
@@ -200,7 +204,7 @@ def {name}(x):
     out._node = node = new(op)
     node.parents = (parent,)
     node.saved = {first.save}
-    node.params = None
+    node.params = {params}
     node.plan = first
     node.metas = {first.forms}
     node.seq = next_seq()
@@ -240,6 +244,9 @@ def {name}({a}, {b}):
     out = new(GradArray)
     out._data = y
     out._gradient = None
+"""
+
+_BINARY_RECORD = """
     if n0 is None:
         if n1 is None:
             out._node = None
@@ -273,30 +280,42 @@ def {name}({a}, {b}):
 """
 
 
+_NO_RECORD = """
+    out._node = None
+    return out
+"""
+
+
 def elementwise(op: type[Elementwise], **declared: Any) -> Callable[..., GradArray]:
     """The public function of an elementwise op of one or two operands, and the fast way in."""
     return registry.public(op=op, name=op.name, **declared)(elementwise_function(op))
 
 
-def elementwise_function(op: type[Elementwise]) -> Callable[..., GradArray]:
-    count = len(op.operands)
-    if any(op.rule(i) is None for i in range(count)):
-        fn: Any = (lambda x: apply(op, x)) if count == 1 else (lambda a, b: apply(op, a, b))
+def elementwise_function(op: type[Elementwise], *statics: str) -> Callable[..., GradArray]:
+    """The function of an op of one or two operands; of one, static parameters may follow."""
+    without = [op.rule(i) is None for i in range(len(op.operands))]
+    if any(without) and not all(without):
+        fn: Any = lambda a, b: apply(op, a, b)
     else:
-        fn = _written(op, count)
+        fn = _written(op, statics, records=not any(without))
     fn.__name__ = fn.__qualname__ = op.name
     fn.__doc__ = op.__doc__
     fn.__module__ = op.__module__
-    fn.__signature__ = registry.signature_of(op.operands)
+    fn.__signature__ = registry.signature_of((*op.operands, *statics))
     return fn
 
 
-def _written(op: type[Elementwise], count: int) -> Any:
+def _written(op: type[Elementwise], statics: tuple[str, ...], records: bool) -> Any:
+    count = len(op.operands)
     env = dict(globals(), op=op, forward=op.forward, form=form, forms=forms)
     masks = {1: {"first": (True,)}}.get(
         count, {"first": (True, False), "second": (False, True), "both": (True, True)}
     )
-    words: dict[str, Any] = {"name": op.name}
+    alone = ", ".join(f"{n}={n}" for n in statics)
+    words: dict[str, Any] = {"name": op.name, "given_alone": alone}
+    words["statics"] = "".join(f", {n}" for n in statics)
+    words["given"] = f", {alone}" if statics else ""
+    words["params"] = f"dict({alone})" if statics else "None"
     words.update(zip("ab", op.operands, strict=False))
     for word, mask in masks.items():
         plan = env[word] = op.plan_for(mask)
@@ -304,7 +323,8 @@ def _written(op: type[Elementwise], count: int) -> Any:
         words[f"{word}_constant"] = "; ".join(
             f"v{k} = kept_constant(v{k}, v{k} is {op.operands[k]}, y)" for k in plan.constants
         ) or "pass"
-    source = (_UNARY if count == 1 else _BINARY).format(**words)
+    value, record = (_UNARY, _UNARY_RECORD) if count == 1 else (_BINARY, _BINARY_RECORD)
+    source = (value + (record if records else _NO_RECORD)).format(**words)
     exec(compile(source, f"<gradarray {op.name}>", "exec"), env)
     return env[op.name]
 

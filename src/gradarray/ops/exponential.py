@@ -11,7 +11,7 @@ import numpy as np
 from ..algebra import Elementwise, given
 from ..array import GradArray, lift
 from ..choices import choice
-from ..record import apply, elementwise, elementwise_function
+from ..record import elementwise, elementwise_function
 from ..registry import arr, case, public
 from .arithmetic import absorb
 from .compare import equal, where
@@ -48,6 +48,7 @@ class FixedPowerGrad(Elementwise):
     tex = "{x}^{{n}}"
 
 
+_fixed_power = elementwise_function(FixedPowerGrad, "n")
 _power_at_0 = choice(
     "power",
     "a = b = 0, in b",
@@ -122,7 +123,7 @@ def power(a: Any, b: Any) -> GradArray:
                 return sqrt(a)
             if b == -1:
                 return reciprocal(a)
-            return apply(FixedPowerGrad, a, n=b)
+            return _fixed_power(a, b)
         if of == "b" and kind is int:
             b = np.int64(b)  # booleans count as integers; Python's operator makes int8 of them
     return _any_power(a, b)
