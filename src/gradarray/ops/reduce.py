@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from ..algebra import Reduction, given
 from ..array import GradArray, lift
 from ..choices import choice
+from ..lazy import special
 from ..record import apply
 from ..registry import arr, case, public
 from .axes import all_axes, one_axis

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from scipy import special
-
 from ..algebra import Elementwise
+from ..lazy import special
 from ..record import elementwise
 from .arithmetic import negative
 from .exponential import exp
