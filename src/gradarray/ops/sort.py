@@ -163,7 +163,7 @@ def sort_in_place(x: GradArray, axis: int = -1, kind: Any = None, *, stable: Any
     differentiable=False,
     cases=[
         case((arr(4, low=0, high=2, kind="int"), arr(4, low=0, high=2, kind="int"))),
-        case([arr(2, 4, kind="distinct"), arr(2, 4)], axis=0),
+        case((arr(2, 4, kind="distinct"), arr(2, 4)), axis=0),
     ],
 )
 def lexsort(keys: Any, axis: int = -1) -> GradArray:
