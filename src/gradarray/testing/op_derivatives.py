@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import graph
+from .. import graph, tree
 from ..array import GradArray, wrap
 from ..transforms.pull import grad
 from ..transforms.push import jvp
@@ -141,8 +141,6 @@ def _check_complex_step(d: Derivatives, y_dots: Arrays, eps: float) -> None:
 
 
 def _arrays(value: Any) -> Arrays:
-    from .. import tree
-
     return [np.asarray(x) for x in tree.flatten(value)[0]]
 
 
