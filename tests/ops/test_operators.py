@@ -91,6 +91,7 @@ def test_a_stranger_is_equal_to_no_array():
     assert (x == "two") is False
     assert x not in [None, "two"]
     assert x in [None, x]
+    assert (x == 1 + 0j).tolist() == [True, False]
     with pytest.raises(TypeError):
         x < None
 

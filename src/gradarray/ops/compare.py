@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..algebra import Elementwise
-from ..array import GradArray, lift, method, wrap
+from ..array import GradArray, lift, method
 from ..choices import Choice, choice
 from ..errors import message
 from ..record import PLAIN, apply, elementwise
 from ..registry import arr, case, public
-from .logical import isnan, logical_not, values
+from .logical import isnan, logical_not
 
 __all__ = [
     "clip",
@@ -133,7 +133,7 @@ less_equal = elementwise(
 
 def _comparable(x: Any) -> bool:
     return (
-        isinstance(x, (GradArray, list, tuple))
+        isinstance(x, (GradArray, list, tuple, complex))
         or type(x) in PLAIN
         or hasattr(type(x), "__ga_apply__")
     )

@@ -98,8 +98,12 @@ def conj(x: Any) -> GradArray:
 
 
 conjugate = conj
-method("real")(property(lambda x: real(x), doc="The real part."))  # pyright: ignore
-method("imag")(property(lambda x: imag(x), doc="The imaginary part."))  # pyright: ignore
+_parts: dict[str, Any] = {
+    "real": property(lambda x: real(x), doc="The real part."),
+    "imag": property(lambda x: imag(x), doc="The imaginary part."),
+}
+for _name, _part in _parts.items():
+    method(_name)(_part)
 
 
 @public(numpy=np.isreal, differentiable=False, cases=_CASES)

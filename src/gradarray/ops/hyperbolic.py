@@ -9,6 +9,7 @@ import numpy as np
 from ..algebra import Elementwise
 from ..record import elementwise
 from .arithmetic import negative
+from .complex import is_complex
 from .powers import co_square, hypot1, reciprocal, rsqrt, square
 
 __all__ = [
@@ -82,9 +83,7 @@ tanh = elementwise(TanhGrad, numpy=np.tanh)
 
 def _decay(x: Any) -> Any:
     """e^{-|x|}: what does not overflow. (Of a complex x, the smaller of e^x and e^{-x}.)"""
-    if np.iscomplexobj(x):
-        return np.exp(np.where(np.real(x) < 0, x, -x))
-    return np.exp(-np.fabs(x))
+    return np.exp(np.where(x.real < 0, x, -x)) if is_complex(x) else np.exp(-np.fabs(x))
 
 
 def _sech(x: Any) -> Any:
@@ -113,7 +112,7 @@ def _sigmoid(x: Any) -> Any:
     e = _decay(x)
     if type(x) is _float64:
         return (1.0 if x >= 0 else e) / (1 + e)
-    return np.where(np.real(x) >= 0, 1, e) / (1 + e)
+    return np.where((x.real if is_complex(x) else x) >= 0, 1, e) / (1 + e)
 
 
 class SigmoidGrad(Elementwise):

@@ -29,6 +29,8 @@ __all__ = [
     "floor_divide",
     "fmod",
     "frexp",
+    "gcd",
+    "lcm",
     "ldexp",
     "mod",
     "modf",
@@ -200,6 +202,37 @@ def divmod(a: Any, b: Any) -> tuple[GradArray, GradArray]:
     (GradArray(3., dtype=float64), GradArray(1., dtype=float64))
     """
     return floor_divide(a, b), remainder(a, b)
+
+
+class GCDGrad(Elementwise):
+    """y = the greatest common divisor of two integers; without derivative.
+
+    >>> import gradarray as ga
+    >>> ga.gcd([12, 18], 8)
+    GradArray([4, 2], dtype=int64)
+    """
+
+    forward = np.gcd
+    partials = (None, None)
+    tex = r"\gcd({a}, {b})"
+
+
+class LCMGrad(Elementwise):
+    """y = the least common multiple of two integers; without derivative.
+
+    >>> import gradarray as ga
+    >>> ga.lcm([4, 6], 10)
+    GradArray([20, 30], dtype=int64)
+    """
+
+    forward = np.lcm
+    partials = (None, None)
+    tex = r"\operatorname{lcm}({a}, {b})"
+
+
+_INTEGERS = [case(arr(2, 3, low=-9, high=9, kind="int"), arr(3, low=-9, high=9, kind="int"))]
+gcd = elementwise(GCDGrad, numpy=np.gcd, differentiable=False, cases=_INTEGERS)
+lcm = elementwise(LCMGrad, numpy=np.lcm, differentiable=False, cases=_INTEGERS)
 
 
 # Parts of a number --------------------------------------------------------------------------------
