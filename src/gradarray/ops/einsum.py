@@ -1,4 +1,4 @@
-"""Sums of products over named indices: einsum, tensordot.
+"""Sums of products over named indices: einsum, tensordot, trace.
 
 Any number of operands becomes a sequence of contractions of two, so that each is one matrix
 product and a derivative costs a constant factor, whatever the number of operands.
@@ -19,14 +19,15 @@ from ..errors import ShapeError, message
 from ..record import apply
 from ..registry import arr, case, public
 from .axes import one_axis
+from .frame import diagonal
 from .reduce import any as any_over
 from .reduce import sum
-from .scatter import gather_at
 from .shape import reshape, transpose
 
 __all__ = [
     "einsum",
     "tensordot",
+    "trace",
 ]
 
 Labels = tuple[Any, ...]
@@ -140,6 +141,21 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> GradArray:
         lb[k] = j
     ly = tuple(k for k in la if k not in lb) + tuple(k for k in lb if k not in la)
     return contract(a, b, tuple(la), tuple(lb), ly)
+
+
+@public(
+    numpy=np.trace,
+    method=True,
+    cases=[case(arr(3, 3)), case(arr(2, 3), 1), case(arr(2, 3, 2), axis1=0, axis2=-1)],
+)
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> GradArray:
+    r"""y = \sum_i x_{i, i + offset} over the axes `axis1` and `axis2`.
+
+    >>> import gradarray as ga
+    >>> ga.trace([[1.0, 2.0], [3.0, 4.0]])
+    GradArray(5., dtype=float64)
+    """
+    return sum(diagonal(x, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
 # einsum -------------------------------------------------------------------------------------------
@@ -286,9 +302,7 @@ def _alone(x: Any, labels: Labels, rest: set[Any]) -> tuple[Any, Labels]:
             i = labels.index(k)
             j = labels.index(k, i + 1)
             others = [n for n in range(len(labels)) if n not in (i, j)]
-            x = transpose(x, (*others, i, j))
-            along = np.arange(x.shape[-1])
-            x = gather_at(x, (along, along), -2)
+            x = diagonal(x, 0, i, j)
             labels = (*(labels[n] for n in others), k)
     return _summed(x, labels, tuple(k for k in labels if k in rest))
 
