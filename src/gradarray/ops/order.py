@@ -107,9 +107,9 @@ def _quantile(
     if x.dtype.kind in "iu":
         x = given.astype(x, np.float64)
     # A plain number does not widen float32, as in NumPy.
-    dtype = x.dtype if isinstance(q, (int, float)) else np.result_type(x.dtype, np.float64)
+    plain = isinstance(q, (int, float))
     q = lift(q, op)
-    q = given.astype(q, q.dtype if isinstance(q, GradArray) and q.requires_grad else dtype)
+    q = given.astype(q, x.dtype if plain else np.result_type(x.dtype, q.dtype))
     q = q / out_of
     at = np.asarray(values(q))
     if not ((at >= 0) & (at <= 1)).all():
