@@ -236,6 +236,14 @@ def test_keywords_of_other_libraries_are_named(keyword: str, mend: str) -> None:
         optim.Adam([{"params": [leaf(1.0)], keyword: 0.1}])
 
 
+def test_a_method_of_ones_own_may_have_such_a_keyword() -> None:
+    class Mine(optim.SGD):
+        def __init__(self, params: Any, learning_rate: float) -> None:
+            super().__init__(params, lr=learning_rate)
+
+    assert Mine([leaf(1.0)], learning_rate=0.5).param_groups[0]["lr"].item() == 0.5
+
+
 def test_an_unknown_option_of_a_group() -> None:
     with pytest.raises(TypeError, match=r"no option 'momentum'\. It has lr, betas, eps"):
         optim.Adam([{"params": [leaf(1.0)], "momentum": 0.9}])

@@ -425,6 +425,13 @@ def test_the_state_of_another_scheduler() -> None:
     assert a.state_dict() == before
 
 
+def test_a_group_added_afterwards() -> None:
+    scheduler = ls.ExponentialLR(make(), 0.9)
+    scheduler.optimizer.add_param_group({"params": [ga.array([0.0], requires_grad=True)]})
+    with pytest.raises(ValueError, match="made for 2 parameter groups, now there are 3"):
+        scheduler.step()
+
+
 def test_a_run_goes_on_with_last_epoch() -> None:
     optimizer = make()
     scheduler = ls.ExponentialLR(optimizer, 0.5)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,10 +53,10 @@ FOREIGN = {
 }
 
 
-def refuse_foreign(owner: str, names: Any) -> None:
-    """Raise for a keyword that another library has, and name the one to use."""
+def refuse_foreign(owner: str, names: Iterable[str], init: Callable[..., Any]) -> None:
+    """Raise for a keyword that `init` has not but another library has, and name the one to use."""
     for name in names:
-        if name in FOREIGN:
+        if name in FOREIGN and name not in inspect.signature(init).parameters:
             raise TypeError(message(owner, f"there is no {name}= here: {FOREIGN[name]}."))
 
 

@@ -61,7 +61,7 @@ class Optimizer:
     state: dict[GradArray, dict[str, GradArray]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Optimizer:
-        refuse_foreign(cls.__name__, kwargs)
+        refuse_foreign(cls.__name__, kwargs, cls.__init__)
         return super().__new__(cls)
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ class Optimizer:
                 message(owner, f'a group is a dict with the key "params", not {param_group!r}.')
             )
         given = {k: v for k, v in param_group.items() if k != "params"}
-        refuse_foreign(owner, given)
+        refuse_foreign(owner, given, type(self).__init__)
         unknown = [k for k in given if k not in self.defaults and k not in ("name", "initial_lr")]
         if unknown:
             raise TypeError(

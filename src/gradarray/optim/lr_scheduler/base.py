@@ -74,6 +74,15 @@ class LRScheduler:
     def get_lr(self) -> list[float]:
         """The rates at `last_epoch`, computed from those that the groups have."""
         groups = self.optimizer.param_groups
+        if len(groups) != len(self.base_lrs):
+            raise ValueError(
+                message(
+                    type(self).__name__,
+                    f"was made for {len(self.base_lrs)} parameter groups, now there are "
+                    f"{len(groups)}.",
+                    "Call add_param_group before the scheduler is made.",
+                )
+            )
         return [self.chained(k, group["lr"].item()) for k, group in enumerate(groups)]
 
     def get_last_lr(self) -> list[float]:
