@@ -4,12 +4,37 @@ from typing import Any
 
 from . import functional, init, names
 from .activations import *
+from .attention import MultiheadAttention
+from .batch_norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
+from .cells import GRUCell, LSTMCell, RNNCell
 from .containers import ModuleDict, ModuleList, Sequential
+from .conv import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
+from .distance import CosineSimilarity, PairwiseDistance
+from .dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from .embedding import Embedding
+from .layer_norm import GroupNorm, LayerNorm, RMSNorm
 from .linear import Bilinear, Identity, Linear
 from .losses import *
 from .module import Module
 from .parameter import Parameter
+from .recurrent import GRU, LSTM, RNN
+from .reshaping import Flatten, Unflatten
 from .stateless import functional_call
+from .transformer import TransformerEncoder, TransformerEncoderLayer
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from ..array import lift
 from ..errors import ShapeError, message
 from ..ops import activations as ops
 from ..ops import functional as composed
+from ..ops import piecewise
 from ..ops.compare import relu
 from ..ops.exponential import sigmoid
 from ..ops.hyperbolic import tanh
@@ -64,7 +65,7 @@ class ReLU(_InPlace):
 class ReLU6(_InPlace):
     """y = x, cut off at 0 and 6."""
 
-    function = ops.relu6
+    function = piecewise.relu6
 
 
 class SELU(_InPlace):
@@ -88,13 +89,13 @@ class Mish(_InPlace):
 class Hardsigmoid(_InPlace):
     """y = x/6 + 1/2, cut off at 0 and 1."""
 
-    function = ops.hard_sigmoid
+    function = piecewise.hard_sigmoid
 
 
 class Hardswish(_InPlace):
     """y = x hardsigmoid(x)."""
 
-    function = ops.hard_swish
+    function = piecewise.hard_swish
 
 
 class Sigmoid(_Activation):
@@ -135,7 +136,7 @@ class Tanhshrink(_Activation):
 class LeakyReLU(_Activation):
     """y = x for x > 0, else negative_slope x."""
 
-    function = ops.leaky_relu
+    function = piecewise.leaky_relu
     fields = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
@@ -192,7 +193,7 @@ class Softplus(_Activation):
 class Hardtanh(_Activation):
     """y = x, cut off at min_val and max_val."""
 
-    function = ops.hard_tanh
+    function = piecewise.hard_tanh
     fields = ("min_val", "max_val")
 
     def __init__(
@@ -205,7 +206,7 @@ class Hardtanh(_Activation):
 class Hardshrink(_Activation):
     """y = x where |x| > lambd, else 0."""
 
-    function = ops.hardshrink
+    function = piecewise.hardshrink
     fields = ("lambd",)
 
     def __init__(self, lambd: float = 0.5) -> None:
@@ -216,7 +217,7 @@ class Hardshrink(_Activation):
 class Softshrink(_Activation):
     """y = x moved towards 0 by lambd, and 0 within lambd of it."""
 
-    function = ops.softshrink
+    function = piecewise.softshrink
     fields = ("lambd",)
 
     def __init__(self, lambd: float = 0.5) -> None:
@@ -227,7 +228,7 @@ class Softshrink(_Activation):
 class Threshold(_Activation):
     """y = x where x > threshold, else `value`."""
 
-    function = ops.threshold
+    function = piecewise.threshold
     fields = ("threshold", "value")
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
@@ -254,7 +255,7 @@ class PReLU(Module):
         initialisers.constant_(self.weight, self.init)
 
     def forward(self, input: Any) -> Any:
-        return ops.prelu(as_input(input, self.weight.dtype), self.weight)
+        return piecewise.prelu(as_input(input, self.weight.dtype), self.weight)
 
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}"

@@ -196,7 +196,8 @@ class _ConvTranspose(_Conv):
         self.padding_mode = padding_mode
         self._set(in_channels, out_channels, kernel_size, stride, dilation, groups)
         self.padding = per_axis(padding, self.n, type(self).__name__, "padding", 0)
-        self.output_padding = per_axis(output_padding, self.n, type(self).__name__, "output_padding", 0)
+        name = type(self).__name__
+        self.output_padding = per_axis(output_padding, self.n, name, "output_padding", 0)
         kernel = (in_channels, out_channels // groups, *self.kernel_size)
         self._make(kernel, out_channels, bias, dtype)
 
@@ -230,7 +231,7 @@ class _ConvTranspose(_Conv):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    r"""The transpose of `Conv1d`, which takes its shapes back: y_{noi} = b_o + \sum w_{cok} x_{nct}.
+    r"""`Conv1d` transposed, which takes its shapes back: y_{noi} = b_o + \sum w_{cok} x_{nct}.
 
     The sum is over c and all t, k with s t + d k - p = i. x: (N, in_channels, L), weight:
     (in_channels, out_channels / groups, K), y: (N, out_channels, (L - 1) s - 2 p + d (K - 1) +

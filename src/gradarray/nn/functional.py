@@ -1,7 +1,7 @@
 """Functions of networks under PyTorch's names and arguments (`input`, `dim`, `keepdim`).
 
 Most are functions of `gradarray` with their arguments renamed; `axis` and `x` of NumPy's face are
-`dim` and `input` here. What draws random numbers or keeps running statistics is written here.
+`dim` and `input` here.
 """
 
 from __future__ import annotations
@@ -11,27 +11,115 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from .. import random
 from ..array import GradArray, lift
-from ..errors import ShapeError, message
-from ..ops import activations, attention, conv
+from ..ops import activations, attention, conv, piecewise
 from ..ops import functional as composed
 from ..ops import normalize as norms
-from ..ops.compare import greater_equal
 from ..ops.compare import relu as _relu
 from ..ops.contract import matmul
 from ..ops.hyperbolic import sigmoid as _sigmoid
 from ..ops.hyperbolic import tanh as _tanh
-from ..ops.shape import astype
-from .loss_classes import *
-from .loss_pairs import *
-from .loss_values import *
+from .batch_norm import batch_norm, instance_norm
+from .dropout import dropout, dropout1d, dropout2d, dropout3d
+from .loss_classes import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    kl_div,
+    multi_margin_loss,
+    nll_loss,
+)
+from .loss_pairs import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+)
+from .loss_values import (
+    gaussian_nll_loss,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+
+__all__ = [
+    "batch_norm",
+    "bilinear",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "celu",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
+    "cross_entropy",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "elu",
+    "embedding",
+    "gaussian_nll_loss",
+    "gelu",
+    "glu",
+    "group_norm",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hinge_embedding_loss",
+    "huber_loss",
+    "instance_norm",
+    "kl_div",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "margin_ranking_loss",
+    "mish",
+    "mse_loss",
+    "multi_margin_loss",
+    "nll_loss",
+    "normalize",
+    "one_hot",
+    "pairwise_distance",
+    "poisson_nll_loss",
+    "prelu",
+    "relu",
+    "relu6",
+    "rms_norm",
+    "scaled_dot_product_attention",
+    "selu",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
+    "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+    "triplet_margin_loss",
+]
 
 
 def _renamed(fn: Callable[..., Any], name: str = "", **names: str) -> Callable[..., Any]:
     """`fn` under PyTorch's names of its arguments: {its name: PyTorch's}."""
     signature = inspect.signature(fn)
-    names = {old: new for old, new in ({"x": "input"} | names).items() if old in signature.parameters}
+    names = {"x": "input"} | names
+    names = {old: new for old, new in names.items() if old in signature.parameters}
     back = {new: old for old, new in names.items()}
 
     @functools.wraps(fn)
@@ -56,9 +144,9 @@ def _renamed(fn: Callable[..., Any], name: str = "", **names: str) -> Callable[.
 relu = _renamed(_relu)
 sigmoid = _renamed(_sigmoid)
 tanh = _renamed(_tanh)
-relu6 = _renamed(activations.relu6)
-leaky_relu = _renamed(activations.leaky_relu)
-prelu = _renamed(activations.prelu)
+relu6 = _renamed(piecewise.relu6)
+leaky_relu = _renamed(piecewise.leaky_relu)
+prelu = _renamed(piecewise.prelu)
 elu = _renamed(activations.elu)
 celu = _renamed(activations.celu)
 selu = _renamed(activations.selu)
@@ -68,13 +156,13 @@ mish = _renamed(activations.mish)
 softplus = _renamed(activations.softplus)
 softsign = _renamed(activations.softsign)
 logsigmoid = _renamed(activations.log_sigmoid, "logsigmoid")
-hardsigmoid = _renamed(activations.hard_sigmoid, "hardsigmoid")
-hardtanh = _renamed(activations.hard_tanh, "hardtanh")
-hardswish = _renamed(activations.hard_swish, "hardswish")
-hardshrink = _renamed(activations.hardshrink)
-softshrink = _renamed(activations.softshrink)
+hardsigmoid = _renamed(piecewise.hard_sigmoid, "hardsigmoid")
+hardtanh = _renamed(piecewise.hard_tanh, "hardtanh")
+hardswish = _renamed(piecewise.hard_swish, "hardswish")
+hardshrink = _renamed(piecewise.hardshrink)
+softshrink = _renamed(piecewise.softshrink)
 tanhshrink = _renamed(activations.tanhshrink)
-threshold = _renamed(activations.threshold)
+threshold = _renamed(piecewise.threshold)
 glu = _renamed(composed.glu, axis="dim")
 softmax = _renamed(composed.softmax, axis="dim")
 log_softmax = _renamed(composed.log_softmax, axis="dim")
@@ -101,91 +189,6 @@ group_norm = _renamed(norms.group_norm)
 normalize = _renamed(norms.normalize, axis="dim")
 cosine_similarity = _renamed(norms.cosine_similarity, axis="dim")
 pairwise_distance = _renamed(norms.pairwise_distance, keepdims="keepdim")
-
-
-# Random -------------------------------------------------------------------------------------------
-
-
-def dropout(
-    input: Any,
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,
-    *,
-    generator: Any = None,
-) -> GradArray:
-    r"""y = x m / (1 - p), each m 0 with probability p, else 1, and y = x unless `training`.
-
-    The numbers come from `generator`, by default from `ga.random`. Raises ValueError unless p is
-    in [0, 1]. (Srivastava et al., "Dropout", JMLR 15, 2014.)
-
-    >>> import gradarray as ga
-    >>> y = ga.nn.functional.dropout(ga.ones(1000), p=0.5)
-    >>> sorted(set(y.tolist()))
-    [0.0, 2.0]
-    """
-    input = lift(input, "dropout")
-    return _dropped(input, p, training, input.shape, generator, "dropout")
-
-
-def feature_dropout(
-    input: Any, p: float, training: bool, inplace: bool, axes: int, generator: Any, op: str
-) -> GradArray:
-    """Dropout of whole channels: one draw for the last `axes` axes together."""
-    input = lift(input, op)
-    if input.ndim not in (axes + 1, axes + 2):
-        raise ShapeError(
-            message(
-                op,
-                f"input of shape {input.shape}; it takes (N, C, ...) or (C, ...) with {axes} "
-                "axes after the channels.",
-            )
-        )
-    shape = (*input.shape[: input.ndim - axes], *(1,) * axes)
-    return _dropped(input, p, training, shape, generator, op)
-
-
-def dropout1d(
-    input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *,
-    generator: Any = None,
-) -> GradArray:  # fmt: skip
-    """`dropout` of whole channels of (N, C, L) or (C, L)."""
-    return feature_dropout(input, p, training, inplace, 1, generator, "dropout1d")
-
-
-def dropout2d(
-    input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *,
-    generator: Any = None,
-) -> GradArray:  # fmt: skip
-    """`dropout` of whole channels of (N, C, H, W) or (C, H, W)."""
-    return feature_dropout(input, p, training, inplace, 2, generator, "dropout2d")
-
-
-def dropout3d(
-    input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *,
-    generator: Any = None,
-) -> GradArray:  # fmt: skip
-    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
-    return feature_dropout(input, p, training, inplace, 3, generator, "dropout3d")
-
-
-def _dropped(
-    x: Any, p: float, training: bool, shape: tuple[int, ...], generator: Any, op: str
-) -> GradArray:
-    check_probability(p, op)
-    if not training or p == 0:
-        return x
-    if p == 1:
-        return x * x.dtype.type(0)
-    source: Any = random if generator is None else generator
-    kept = greater_equal(source.uniform(size=shape, dtype="float32"), p)
-    return x * (astype(kept, x.dtype) / (1 - p))
-
-
-def check_probability(p: float, op: str) -> None:
-    """Raise ValueError unless 0 <= p <= 1."""
-    if not 0 <= p <= 1:
-        raise ValueError(message(op, f"p={p} is a probability, from 0 to 1."))
 
 
 def scaled_dot_product_attention(

@@ -18,12 +18,16 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Parameter:
     for n in shape:
         if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 0:
             raise ValueError(f"a number of features or channels is an integer >= 0, not {n!r}")
-    kind = np.dtype(np.float32) if dtype is None else float_dtype(dtype, "dtype")
-    return Parameter(np.zeros(shape, kind))
+    return Parameter(np.zeros(shape, dtype_of(dtype)))
 
 
-def as_input(x: Any, dtype: np.dtype, what: str = "input") -> Any:
-    """`x` as a GradArray in the layer's dtype.
+def dtype_of(dtype: Any) -> np.dtype:
+    """The dtype of a layer: float32 unless it is given another floating one."""
+    return np.dtype(np.float32) if dtype is None else float_dtype(dtype, "dtype")
+
+
+def as_input(x: Any, dtype: np.dtype | None, what: str = "input") -> Any:
+    """`x` as a GradArray in the layer's dtype (in its own where the layer has none: None).
 
     Integer arrays are refused, they are numbers of things; Python's numbers have no dtype of
     their own and are cast.
@@ -32,8 +36,10 @@ def as_input(x: Any, dtype: np.dtype, what: str = "input") -> Any:
         plain = not hasattr(x, "dtype")
         x = lift(x, what)
         if plain and x.dtype.kind in "biu":
-            return astype(x, dtype)
+            return astype(x, dtype_of(dtype))
     found = x.dtype
+    if dtype is None:
+        dtype = found if found.kind == "f" else dtype_of(None)
     if found is dtype or found == dtype:
         return x
     if found.kind == "f":

@@ -128,7 +128,7 @@ def _picked(
     none_ignored = _all(counted)
     if not none_ignored:
         y = where(counted, y, y.dtype.type(0))
-    loss = -reshape(take_along_axis(log_p, expand_dims(y, axis), axis), y.shape)
+    loss = 0.0 - reshape(take_along_axis(log_p, expand_dims(y, axis), axis), y.shape)
     shares = None if w is None else take(w, y)
     if shares is not None:
         loss = loss * shares
@@ -190,7 +190,8 @@ def binary_cross_entropy(
             )
         )
     floor = p.dtype.type(-100)
-    loss = -(y * _log_above(p, floor) + (1 - y) * _log_above(1 - p, floor))
+    # Less than 0, not the negative: a loss of 0 is not -0.
+    loss = 0.0 - (y * _log_above(p, floor) + (1 - y) * _log_above(1 - p, floor))
     return reduced(_weighted(loss, weight, op), reduction, op)
 
 
@@ -208,14 +209,15 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Any = None,
 ) -> GradArray:
-    r"""l_i = -w_i (c y_i \log \sigma(x_i) + (1 - y_i) \log(1 - \sigma(x_i))); dl/dx = \sigma(x) - y.
+    r"""l_i = -w_i (c y_i \log \sigma(x_i) + (1 - y_i) \log(1 - \sigma(x_i))).
 
-    `pos_weight` c (broadcast against the target) makes positives count more. Exact for saturated
-    logits: the logarithms are taken of the logit itself.
+    dl/dx = w (\sigma(x) - y) for c = 1. `pos_weight` c (broadcast against the target) makes
+    positives count more. Exact for saturated logits: the logarithms are taken of the logit.
 
     >>> import gradarray as ga
-    >>> ga.nn.functional.binary_cross_entropy_with_logits([1000.0, 0.0], [0.0, 1.0], reduction="none")
-    GradArray([1000.        ,    0.69314718], dtype=float64)
+    >>> loss = ga.nn.functional.binary_cross_entropy_with_logits
+    >>> loss([1000.0, 0.0], [0.0, 1.0], reduction="none")
+    GradArray([1.00000000e+03, 6.93147181e-01], dtype=float64)
     """
     op = "binary_cross_entropy_with_logits"
     x, y = pair(input, target, op)

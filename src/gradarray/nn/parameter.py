@@ -37,3 +37,8 @@ class Parameter(GradArray):
 
     def __init__(self, data: Any, requires_grad: bool = True, *, dtype: Any = None) -> None:
         pass
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("GradArray", "Parameter", 1)
+
+    __str__ = __repr__

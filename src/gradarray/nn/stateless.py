@@ -68,7 +68,7 @@ def _borrowed(
     buffers: dict[str, tuple[dict[str, Any], str]] = {}
     renewed: dict[int, GradArray] = {}
     kept: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    for path, part in module.named_modules():
+    for part in module.modules():
         for table in (part._parameters, part._buffers):
             kept.append((table, dict(table)))
     try:

@@ -64,7 +64,9 @@ def swapped(x: Any) -> Any:
     return transpose(x, (*range(n - 2), n - 1, n - 2))
 
 
-def _attention(q: Any, k: Any, v: Any, mask: Any = None, is_causal: bool = False, scale: Any = None):
+def _attention(
+    q: Any, k: Any, v: Any, mask: Any = None, is_causal: bool = False, scale: Any = None
+) -> Any:
     scores = q @ np.swapaxes(k, -1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
     if is_causal:
         scores = np.where(np.tri(*scores.shape[-2:]) == 1, scores, -np.inf)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from ..array import GradArray, lift
 from ..errors import DTypeError, ShapeError, message
+from ..lazy import special
 from ..registry import arr, case, public
 from .axes import one_axis
 from .compare import equal, not_equal, where
@@ -157,12 +157,12 @@ def one_hot(x: Any, num_classes: int = -1) -> GradArray:
     >>> import gradarray as ga
     >>> ga.one_hot([0, 2], 3)
     GradArray([[1, 0, 0],
-               [0, 0, 1]])
+               [0, 0, 1]], dtype=int64)
     """
     x = lift(x, "one_hot")
     if x.dtype.kind not in "iu":
         raise DTypeError(
-            message("one_hot", f"takes class numbers, integers, not {x.dtype}.", "Use x.astype(int).")
+            message("one_hot", f"takes class numbers, not {x.dtype}.", "Use x.astype(int).")
         )
     values = x._array if isinstance(x, GradArray) else np.asarray(x)
     if num_classes < 0:

@@ -46,11 +46,12 @@ def standard(x: Any, axis: tuple[int, ...], eps: float) -> Any:
 def scaled(y: Any, weight: Any, bias: Any, ndim: int) -> Any:
     """weight y + bias, each of them one number per channel, before `ndim` further axes."""
     if weight is not None:
-        y = y * _per_channel(weight, ndim)
-    return y if bias is None else y + _per_channel(bias, ndim)
+        y = y * per_channel(weight, ndim)
+    return y if bias is None else y + per_channel(bias, ndim)
 
 
-def _per_channel(w: Any, ndim: int) -> Any:
+def per_channel(w: Any, ndim: int) -> Any:
+    """One number per channel, to be broadcast over the `ndim` axes behind the channels'."""
     w = lift(w)
     return reshape(w, (*w.shape, *(1,) * ndim)) if ndim else w
 
@@ -104,8 +105,8 @@ def layer_norm(
 
 @public(
     reference=lambda x, normalized_shape, weight=1, eps=None: (
-        x / np.sqrt((x**2).mean(-1, keepdims=True) + (np.finfo(x.dtype).eps if eps is None else eps))
-    ) * weight,
+        x / np.sqrt((x**2).mean(-1, keepdims=True) + (eps or np.finfo(x.dtype).eps)) * weight
+    ),
     cases=[case(arr(4, 3), 3, arr(3)), case(arr(2, 3), (3,), arr(3), eps=0.01)],
 )  # fmt: skip
 def rms_norm(
@@ -164,7 +165,7 @@ def group_norm(
     channels = _channels(x, "group_norm")
     if num_groups < 1 or channels % num_groups:
         raise ShapeError(
-            message("group_norm", f"{num_groups} groups do not divide {channels} channels (axis 1).")
+            message("group_norm", f"{num_groups} groups do not divide {channels} channels, axis 1.")
         )
     grouped = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
     return scaled(reshape(standard(grouped, (-1,), eps), x.shape), weight, bias, x.ndim - 2)
