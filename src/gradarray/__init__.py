@@ -14,6 +14,7 @@ from .ops.contract import *
 from .ops.control import *
 from .ops.conv import *
 from .ops.create import *
+from .ops.difference import *
 from .ops.edit import *
 from .ops.einsum import *
 from .ops.elementwise import *
@@ -25,13 +26,19 @@ from .ops.join import *
 from .ops.layout import *
 from .ops.logical import *
 from .ops.move import *
+from .ops.nans import *
+from .ops.norm import *
 from .ops.normalize import *
+from .ops.order import *
 from .ops.reduce import *
+from .ops.running import *
+from .ops.scan import *
 from .ops.select import *
 from .ops.shape import *
 from .ops.sort import *
 from .ops.special import *
 from .ops.split import *
+from .ops.stats import *
 from .ops.take import *
 from .ops.vectors import *
 from .transforms.pull import grad, value_and_grad, vjp
