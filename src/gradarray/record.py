@@ -70,10 +70,9 @@ def apply(op: type[Kind], *operands: Any, **params: Any) -> Any:
             kept[k] = kept_constant(raw[k], raw[k] is operands[k], y)
     node = new(op)
     node.parents = tuple(parents)
-    node.saved = plan.save(*kept, y)
+    plan.fill(node, *kept, y)
     node.params = params
     node.plan = plan
-    node.metas = plan.forms(*raw, y) if plan.has_forms else None
     node.seq = next_seq()
     if type(y) is tuple:
         return handle_on(node, y)
@@ -82,6 +81,28 @@ def apply(op: type[Kind], *operands: Any, **params: Any) -> Any:
     out._node = node
     out._gradient = None
     return out
+
+
+def recorded(op: type[Kind], x: GradArray, y: Any, params: dict[str, Any]) -> GradArray:
+    """The handle on y = op(x), which is computed already; only where no mode is set (`flags`)."""
+    out = new(GradArray)
+    out._data = y
+    out._gradient = None
+    parent = x._node
+    if parent is None:
+        out._node = None
+        return out
+    plan = op._plans.get(_ONE) or op.plan_for(_ONE)
+    out._node = node = new(op)
+    node.parents = (parent,)
+    plan.fill(node, x._data, y)
+    node.params = params
+    node.plan = plan
+    node.seq = next_seq()
+    return out
+
+
+_ONE = (True,)
 
 
 def _apply_other(op: type[Kind], operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -206,7 +227,7 @@ _UNARY_RECORD = """
     node.saved = {first.save}
     node.params = {params}
     node.plan = first
-    node.metas = {first.forms}
+    node.metas = {first.metas}
     node.seq = next_seq()
     return out
 """
@@ -251,30 +272,27 @@ _BINARY_RECORD = """
         if n1 is None:
             out._node = None
             return out
-        plan = second
+        node = new(op)
+        node.plan = second
+        number = type(v0) is float or type(v0) is int
         {second_constant}
-        out._node = node = new(op)
         node.saved = {second.save}
+        node.metas = {second.metas}
     elif n1 is None:
-        plan = first
+        node = new(op)
+        node.plan = first
+        number = type(v1) is float or type(v1) is int
         {first_constant}
-        out._node = node = new(op)
         node.saved = {first.save}
+        node.metas = {first.metas}
     else:
-        plan = both
-        out._node = node = new(op)
+        node = new(op)
+        node.plan = both
         node.saved = {both.save}
+        node.metas = {both.metas}
+    out._node = node
     node.parents = (n0, n1)
     node.params = None
-    node.plan = plan
-    t0 = type(v0)
-    t1 = type(v1)
-    if t0 is float64 and t1 is float64 or t0 is float or t1 is float or t0 is int or t1 is int:
-        node.metas = None  # a Python number changes neither shape nor dtype of a float
-    elif t0 is t1 and v0.shape == v1.shape and v0.dtype is v1.dtype:
-        node.metas = None
-    else:
-        node.metas = plan.forms(v0, v1, y)
     node.seq = next_seq()
     return out
 """
@@ -334,7 +352,25 @@ class _Sources:
 
     def __init__(self, plan: Plan) -> None:
         self.save = plan.save_source
-        self.forms = plan.forms_source if plan.op.always_meta else "None"
+        self.metas = plan.forms_source
+        if plan.op.always_meta:
+            return
+        if plan.count == 1:
+            self.metas = "None"  # one operand: the result has its shape and dtype
+            return
+        if plan.mask == (True, True):
+            alike = (
+                "type(v0) is type(v1) and "
+                "(type(v0) is float64 or v0.shape == v1.shape and v0.dtype is v1.dtype)"
+            )
+        else:
+            x = "v0" if plan.mask[0] else "v1"
+            # A Python number changes neither the shape nor the dtype of a float.
+            alike = (
+                f"number or type({x}) is float64 and type(y) is float64 or "
+                f"{x}.shape == y.shape and {x}.dtype is y.dtype"
+            )
+        self.metas = f"None if {alike} else {plan.forms_source}"
 
 
 # The inputs of a node, for people -----------------------------------------------------------------

@@ -269,7 +269,7 @@ def test_a_scalar_result_is_0d():
     [
         (3, "index 3 is out of bounds for axis 0 with size 3"),
         ((0, -5), "index -5 is out of bounds for axis 1 with size 4"),
-        ((0, 0, 0, 0), r"too many indices: the array has 3 axes, 4 were indexed"),
+        ((0, 0, 0, 0), "too many indices: the array has 3 axes, 4 were indexed"),
         ((slice(None), [0, 4]), "index 4 is out of bounds for axis 1 with size 4"),
         (([0, 1], slice(None), [0, 2]), "index 2 is out of bounds for axis 2 with size 2"),
         (([0, 1], [0, 1, 2]), "could not be broadcast together with shapes"),

@@ -13,8 +13,9 @@ from ..record import apply
 from ..registry import arr, case, public
 from .axes import one_axis
 from .compare import where
-from .indexing import ALL, IndexGrad, place
+from .indexing import IndexGrad, place
 from .join import concatenate
+from .keys import ALL
 from .layout import ravel
 from .scatter import gather_at
 from .shape import astype, broadcast_to, reshape, transpose

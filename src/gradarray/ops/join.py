@@ -109,7 +109,7 @@ def _parts(xs: Any, op: str) -> list[Any]:
         xs = unstack(xs) if isinstance(xs, (GradArray, np.ndarray)) else list(xs)
     if not xs:
         raise ValueError(message(op, "no arrays were given."))
-    return [lift(x, op) for x in xs]
+    return [x if isinstance(x, GradArray) else lift(x, op) for x in xs]
 
 
 @public(
@@ -140,22 +140,24 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> GradArr
             message("concatenate", "0-d arrays have no axis to join along.", "Use ga.stack.")
         )
     axis = one_axis(axis, xs[0].ndim, "concatenate")
-    _check_alike(xs, axis)
-    y = apply(ConcatenateGrad, *xs, axis=axis)
+    try:
+        y = apply(ConcatenateGrad, *xs, axis=axis)
+    except ValueError as error:
+        raise _mismatch(xs, axis) or error from None
     return y if dtype is None else astype(y, dtype)
 
 
 concat = concatenate
 
 
-def _check_alike(xs: list[Any], axis: int) -> None:
+def _mismatch(xs: list[Any], axis: int) -> ShapeError | None:
     first = xs[0].shape
     for n, x in enumerate(xs):
         shape = x.shape
         if shape == first:
             continue
         if len(shape) != len(first):
-            raise ShapeError(
+            return ShapeError(
                 message(
                     "concatenate",
                     f"array 0 has {len(first)} axes, shape {first}, and array {n} has "
@@ -165,7 +167,7 @@ def _check_alike(xs: list[Any], axis: int) -> None:
             )
         for k in range(-len(first), 0):
             if k != axis and shape[k] != first[k]:
-                raise ShapeError(
+                return ShapeError(
                     message(
                         "concatenate",
                         f"along axis {k + len(first)} array 0, shape {first}, has length "
@@ -173,6 +175,7 @@ def _check_alike(xs: list[Any], axis: int) -> None:
                         f"Only axis {axis + len(first)}, the joined one, may differ.",
                     )
                 )
+    return None
 
 
 @public(
@@ -194,12 +197,13 @@ def stack(arrays: Any, axis: int = 0, dtype: Any = None) -> GradArray:
                [2., 4.]], dtype=float64)
     """
     xs = _parts(arrays, "stack")
+    first = xs[0].shape
     for n, x in enumerate(xs):
-        if x.shape != xs[0].shape:
+        if x.shape != first:
             raise ShapeError(
                 message(
                     "stack",
-                    f"array 0 has shape {xs[0].shape} and array {n} has shape {x.shape}.",
+                    f"array 0 has shape {first} and array {n} has shape {x.shape}.",
                     "They must be equal; ga.concatenate joins along an existing axis.",
                 )
             )

@@ -13,7 +13,8 @@ from ..errors import ShapeError, message
 from ..record import apply
 from ..registry import arr, case, public
 from .axes import all_axes, one_axis
-from .indexing import ALL, IndexGrad
+from .indexing import IndexGrad
+from .keys import ALL
 from .layout import ravel
 from .scatter import gather_at
 from .shape import broadcast_to, reshape, transpose

@@ -13,7 +13,7 @@ from ..record import apply
 from ..registry import arr, case, public
 from .axes import all_axes
 from .compare import where
-from .indexing import NonzeroGrad
+from .keys import NonzeroGrad
 from .layout import ravel
 from .take import take
 

@@ -11,7 +11,8 @@ import numpy as np
 from ..algebra import Linear, given
 from ..array import GradArray, lift, method
 from ..errors import ShapeError, message
-from ..record import apply
+from ..graph import flags
+from ..record import apply, recorded
 from ..registry import arr, case, public
 from .axes import all_axes, one_axis
 
@@ -53,6 +54,13 @@ def reshape(x: Any, shape: Any, order: str = "C") -> GradArray:
     >>> ga.reshape([[1.0, 2.0], [3.0, 4.0]], -1)
     GradArray([1., 2., 3., 4.], dtype=float64)
     """
+    if isinstance(x, GradArray) and order == "C" and not flags.special:
+        try:
+            y = x._data.reshape(shape)
+        except (ValueError, TypeError):
+            pass  # said below, with the shapes
+        else:
+            return recorded(ReshapeGrad, x, y, {"shape": y.shape})
     x = lift(x, "reshape")
     shape = shape_of(shape)
     if -1 in shape or math.prod(shape) != math.prod(x.shape):
@@ -137,6 +145,9 @@ def transpose(x: Any, axes: Any = None) -> GradArray:
     GradArray([[1., 3.],
                [2., 4.]], dtype=float64)
     """
+    if axes is None and isinstance(x, GradArray) and not flags.special:
+        y = x._data.T
+        return recorded(TransposeGrad, x, y, {"axes": tuple(range(-1, -y.ndim - 1, -1))})
     x = lift(x, "transpose")
     ndim = x.ndim
     if axes is None:
