@@ -61,16 +61,14 @@ class Plan:
         "constants",
         "count",
         "drops",
-        "forms",
+        "fill",
         "forms_source",
-        "has_forms",
         "idle",
         "keep",
         "keep_y",
         "mask",
         "op",
         "pulls",
-        "save",
         "save_source",
         "simple",
         "where_saved",
@@ -95,18 +93,27 @@ class Plan:
         kept = [f"v{k}" for k in self.keep] + (["y"] if self.keep_y else [])
         self.save_source = f"({', '.join(kept)}{',' if kept else ''})"
         self.forms_source = "" if op.joint else self._forms_source(wanted, names)
-        self.has_forms = self.forms_source != "None"
         self.simple = not self.drops and not self.constants
         self._cache: dict[Any, Callable[..., Any]] = {}
         # The pulls toward every operand of the mask, one for each variant, written on first use.
         self.pulls = [_first_use(self, variant) for variant in range(3)]
-        if op.joint:
-            self.save, self.forms = _nothing, _operand_forms
-            return
-        args = ", ".join([f"v{k}" for k in range(self.count)] + ["y"])
-        env = {"form": form, "forms": forms, "same": _same_form}
-        self.save: Callable[..., tuple[Any, ...]] = eval(f"lambda {args}: {self.save_source}")
-        self.forms: Callable[..., Any] = eval(f"lambda {args}: {self.forms_source}", env)
+        # fill(node, *operands, y) gives a node what it keeps: raw values, and forms.
+        self.fill: Callable[..., None] = _fill_joint if op.joint else self._write_fill()
+
+    def _write_fill(self) -> Callable[..., None]:
+        args = ", ".join([f"v{k}" for k in range(self.count)])
+        compared = self.op.form_rule == "compare" and not self.op.always_meta
+        alike = [f"v{k}.shape == s and v{k}.dtype is d" for k, m in enumerate(self.mask) if m]
+        unless = f"None if {' and '.join(alike)} else " if compared and alike else ""
+        lines = [
+            f"def fill(node, {args}, y):",
+            f" node.saved = {self.save_source}",
+            *([" s = y.shape; d = y.dtype"] if unless else []),
+            f" node.metas = {unless}{self.forms_source}",
+        ]
+        env: dict[str, Any] = {"form": form, "forms": forms}
+        exec(compile("\n".join(lines), f"<gradarray {self.op.name}>", "exec"), env)
+        return env["fill"]
 
     def _forms_source(self, wanted: set[str], names: tuple[str, ...]) -> str:
         """Source of the forms (shape, dtype) that a walk needs: (result, operand, operand, ..)."""
@@ -121,11 +128,7 @@ class Plan:
                 parts.append(f"form(v{k})")
             else:
                 parts.append("None")
-        source = f"({', '.join(parts)},)"
-        if op.form_rule == "compare" and not op.always_meta:
-            alike = " and ".join(f"same(v{k}, y)" for k, m in enumerate(self.mask) if m)
-            return f"None if {alike or True} else {source}"
-        return source
+        return f"({', '.join(parts)},)"
 
     def pull(self, variant: int, needed: tuple[bool, ...]) -> Callable[..., tuple[Any, ...]]:
         """pull(node, y_bar) -> one cotangent per operand, None where not `needed`."""
@@ -187,16 +190,9 @@ def forms(y: Any) -> Any:
     return [form(part) for part in y] if isinstance(y, tuple) else (y.shape, y.dtype)
 
 
-def _same_form(x: Any, y: Any) -> bool:
-    return x.shape == y.shape and x.dtype is y.dtype
-
-
-def _nothing(*values: Any) -> tuple[Any, ...]:
-    return ()
-
-
-def _operand_forms(*values: Any) -> tuple[Any, ...]:
-    return (None, *map(form, values[:-1]))
+def _fill_joint(node: Grad, *values: Any) -> None:
+    node.saved = ()
+    node.metas = (None, *map(form, values[:-1]))
 
 
 def _first_use(plan: Plan, variant: int) -> Callable[..., Any]:
