@@ -30,6 +30,7 @@ from .ops.nans import *
 from .ops.norm import *
 from .ops.normalize import *
 from .ops.order import *
+from .ops.piecewise import *
 from .ops.reduce import *
 from .ops.running import *
 from .ops.scan import *
@@ -44,4 +45,5 @@ from .ops.vectors import *
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp
 
-from . import nn  # isort: skip - it needs what is above
+from . import nn, optim, train  # isort: skip - they need what is above
+from .train import Model, Sequential, load  # isort: skip

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import functional, init, names
+from . import functional, init, names, utils
 from .activations import *
 from .attention import MultiheadAttention
 from .batch_norm import (

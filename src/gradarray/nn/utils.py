@@ -1,0 +1,10 @@
+"""PyTorch's `nn.utils`: clipping of gradients, which lives in `optim`."""
+
+from ..optim.clip import (
+    clip_grad_norm_,
+    clip_grad_value_,
+    clip_grads_with_norm_,
+    get_total_norm,
+)
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
