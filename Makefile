@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BENCH := .venv-bench
-# Tests run side by side; a BLAS that starts threads of its own would only slow them.
+# Tests run side by side, and a small network's matrix products are too short to share: a BLAS
+# that starts threads of its own would only slow them.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -19,7 +20,7 @@ help:
 	@echo "make clean   remove what these made"
 
 demo: $(VENV)/.demo
-	@$(VENV)/bin/python examples/digits.py
+	@$(ONE_THREAD) $(VENV)/bin/python examples/digits.py
 
 test: $(VENV)/.test
 	@echo "ruff";    $(VENV)/bin/python -m ruff check --quiet .

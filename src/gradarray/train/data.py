@@ -133,5 +133,7 @@ def _common_length(parts: list[Any]) -> int:
 def _rows(part: Any, rows: Any) -> Any:
     if part is None:
         return None
-    # Rows are copied: a recorded step may still need them when their owner changes the array.
-    return tree.map(lambda a: wrap(np.array(a[rows])), part)
+    if isinstance(rows, slice):
+        # Copied: a recorded step may still need the rows when their owner changes the array.
+        return tree.map(lambda a: wrap(a[rows].copy()), part)
+    return tree.map(lambda a: wrap(a[rows]), part)
