@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from . import graph
-from .errors import DTypeError, GraphError, message
+from .errors import DTypeError, GraphError, ShapeError, message
 from .graph import Grad, Leaf, flags, mode
 
 if TYPE_CHECKING:
@@ -345,7 +345,7 @@ class GradArray(ArrayMethods):
             self._array, separator=", ", prefix="GradArray(", threshold=1000, edgeitems=3
         )
         text = f"GradArray({values}, "
-        if 0 in self.shape:
+        if not 0 < self.size <= 1000:  # the shape cannot be read off the values
             text += f"shape={self.shape}, "
         text += f"dtype={self.dtype}"
         op = self._grad_op
@@ -416,7 +416,14 @@ def from_user(value: ArrayLike, op: str = "array") -> Any:
     """A private copy of the caller's values, as an ndarray (0-d values as a NumPy scalar)."""
     if type(value) is float:
         return np.float64(value)
-    out = np.array(value)
+    try:
+        out = np.array(value)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ShapeError(
+            message(op, "nested lists of unequal lengths.", "Give a rectangular list.")
+        ) from None
     if out.dtype.kind not in "biufc":
         raise DTypeError(
             message(

@@ -7,6 +7,7 @@ import os
 import sys
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_STDLIB = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
 
 class ShapeError(ValueError):
@@ -30,12 +31,19 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_PACKAGE) and not name.startswith("<gradarray"):
+        if not _is_ours(name):
             source = linecache.getline(name, frame.f_lineno).strip()
             where = f"{os.path.basename(name)}:{frame.f_lineno}"
             return f"{where}: {source}" if source else where
         frame = frame.f_back
     return ""
+
+
+def _is_ours(name: str) -> bool:
+    """A file that a user did not write: the package's, a generated one, the standard library's."""
+    if name.startswith(_STDLIB):
+        return "site-packages" not in name
+    return name.startswith((_PACKAGE, "<gradarray"))
 
 
 def message(op: str, what: str, mend: str = "") -> str:

@@ -52,7 +52,8 @@ def array_ufunc(self: GradArray, ufunc: np.ufunc, how: str, *operands: Any, **kw
 def array_function(self: GradArray, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """`np.concatenate([x, y])` is `ga.concatenate([x, y])`."""
     fn = registry.numpy_functions.get(function)
-    name = f"np.{getattr(function, '__name__', function)}"
+    home = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
+    name = f"{home}.{getattr(function, '__name__', function)}"
     if fn is None:
         if function in _ON_VALUES:
             return function(*_values(args), **kwargs)
