@@ -1,6 +1,11 @@
 """Settings shared by the tests and by the examples in docstrings."""
 
 import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 # Before anything imports NumPy: one BLAS thread, so that workers do not fight for the cores,
 # and pictures that need no window.
@@ -22,3 +27,24 @@ def pytest_configure() -> None:
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("gradarray")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write golden texts anew, to be read in a diff"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """golden(path, text): the text is that of the file, but for line numbers of test files."""
+
+    def compare(path: Path, text: str) -> None:
+        text = re.sub(r"(at \w+\.py):\d+", r"\1:NN", text)
+        if request.config.getoption("--update-golden"):
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8"), (
+            f"{path.name} differs; if it should, run pytest --update-golden and read the diff"
+        )
+
+    return compare
