@@ -203,26 +203,27 @@ class Hardtanh(_Activation):
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
 
 
-class Hardshrink(_Activation):
+class _Shrink(_Activation):
+    fields = ("lambd",)
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+    def extra_repr(self) -> str:
+        return str(self.lambd)
+
+
+class Hardshrink(_Shrink):
     """y = x where |x| > lambd, else 0."""
 
     function = piecewise.hardshrink
-    fields = ("lambd",)
-
-    def __init__(self, lambd: float = 0.5) -> None:
-        super().__init__()
-        self.lambd = lambd
 
 
-class Softshrink(_Activation):
+class Softshrink(_Shrink):
     """y = x moved towards 0 by lambd, and 0 within lambd of it."""
 
     function = piecewise.softshrink
-    fields = ("lambd",)
-
-    def __init__(self, lambd: float = 0.5) -> None:
-        super().__init__()
-        self.lambd = lambd
 
 
 class Threshold(_Activation):

@@ -118,14 +118,15 @@ class _ByChannel(Module):
 
     def __init__(
         self, num_features: int, eps: float, momentum: float | None, affine: bool,
-        track_running_stats: bool, dtype: Any,
+        track_running_stats: bool, bias: bool, dtype: Any,
     ) -> None:  # fmt: skip
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         kind = dtype_of(dtype)
         self.register_parameter("weight", empty((num_features,), kind) if affine else None)
-        self.register_parameter("bias", empty((num_features,), kind) if affine else None)
+        shifted = affine and bias
+        self.register_parameter("bias", empty((num_features,), kind) if shifted else None)
         tracked = track_running_stats
         size = (num_features,)
         self.register_buffer("running_mean", wrap(np.zeros(size, kind)) if tracked else None)
@@ -143,12 +144,13 @@ class _ByChannel(Module):
     def reset_parameters(self) -> None:
         """Scale 1, shift 0, no statistics."""
         self.reset_running_stats()
-        if self.affine:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def _input(self, input: Any) -> Any:
-        own = self.weight if self.affine else self.running_mean
+        own = self.running_mean if self.weight is None else self.weight
         input = as_input(input, None if own is None else own.dtype)
         channels = input.shape[self._channel_axis(input.ndim)] if input.ndim > 1 else None
         if input.ndim not in self.axes or channels != self.num_features:
@@ -168,7 +170,8 @@ class _ByChannel(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
 
@@ -181,9 +184,10 @@ class _BatchNorm(_ByChannel):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
+        bias: bool = True,
         dtype: Any = None,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
     def forward(self, input: Any) -> Any:
         input = self._input(input)
@@ -252,9 +256,10 @@ class _InstanceNorm(_ByChannel):
         affine: bool = False,
         track_running_stats: bool = False,
         *,
+        bias: bool = True,
         dtype: Any = None,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
     def _channel_axis(self, ndim: int) -> int:
         return 0 if ndim == self.axes[0] else 1

@@ -121,12 +121,12 @@ class _Conv(Module):
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
             f"stride={self.stride}"
         )
-        shown = {"padding": (0,) * self.n, "dilation": (1,) * self.n, "groups": 1}
-        shown["output_padding"] = (0,) * self.n
+        zeros, ones = (0,) * self.n, (1,) * self.n
+        shown = {"padding": zeros, "dilation": ones, "output_padding": zeros, "groups": 1}
         for name, default in shown.items():
             value = self.__dict__.get(name, default)
             if value != default:
-                text += f", {name}={value!r}"
+                text += f", {name}={value}"
         if self.bias is None:
             text += ", bias=False"
         if self.padding_mode != "zeros":

@@ -65,6 +65,8 @@ REMARKS = {
     "bias_initializer": "Initialise it afterwards: nn.init.zeros_(layer.bias).",
     "device": "Arrays live in the machine's memory; leave it out.",
     "name": "A layer is named by the attribute it is assigned to; leave it out.",
+    "size_average": 'Say reduction="mean" or "sum".',
+    "reduce": 'Say reduction="none" for the losses one by one.',
     "lr": "A learning rate belongs to an optimiser of ga.optim.",
 }
 
