@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import GradArray, lift
+from ..array import GradArray, lift, method
 from ..custom import Custom
 from ..errors import ShapeError, message
 from ..record import apply
@@ -123,6 +123,11 @@ def compress(condition: Any, x: Any, axis: int | None = None) -> GradArray:
             message("compress", f"the condition is a vector, not of shape {condition.shape}.")
         )
     return take(x, flatnonzero(condition), axis)
+
+
+@method("compress")
+def _compress_method(x: GradArray, condition: Any, axis: int | None = None) -> GradArray:
+    return compress(condition, x, axis)
 
 
 @public(
