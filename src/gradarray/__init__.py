@@ -31,7 +31,6 @@ from .ops.norm import *
 from .ops.normalize import *
 from .ops.order import *
 from .ops.piecewise import *
-from .ops.pool import *
 from .ops.reduce import *
 from .ops.running import *
 from .ops.scan import *
