@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -178,6 +179,30 @@ def test_a_deep_graph_in_forward_mode_and_in_a_recorded_sweep(no_gc):
     leaf.zero_grad()
     del first
     assert gc.collect() == 0
+
+
+def test_memory_does_not_grow_over_10_000_steps(no_gc):
+    w = ga.array([0.5, -0.5], requires_grad=True)
+    data = np.array([1.0, 2.0])
+
+    def steps(count):
+        nonlocal w
+        for _ in range(count):
+            w.zero_grad()
+            (ga.tanh(w * data).sum() ** 2).backward()
+            with ga.no_grad():
+                w -= w.grad * 1e-3
+        return tracemalloc.get_traced_memory()[0]
+
+    steps(2_500)  # fills Python's own lists of tuples to be used again
+    tracemalloc.start()
+    try:
+        before = steps(100)
+        after = steps(7_400)
+    finally:
+        tracemalloc.stop()
+    # A leak of one number a step would be 200 kB and more.
+    assert after - before < 10_000
 
 
 def test_cost_does_not_grow_with_what_was_recorded_before():
