@@ -60,3 +60,41 @@ def batched(x: Any, n: int, op: str) -> tuple[Any, bool]:
             message(op, f"input of shape {x.shape} has {x.ndim} axes, not the {n + 2} of ({axes}).")
         )
     return x, False
+
+
+def pooled(
+    length: Sizes,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    ceil_mode: bool,
+    op: str,
+) -> Sizes:
+    """How many windows there are; with `ceil_mode` the last may reach beyond the padded input."""
+    for k, p, d in zip(kernel, padding, dilation):
+        if 2 * p > d * (k - 1) + 1:
+            raise ValueError(
+                message(
+                    op,
+                    f"padding={padding} is more than half of the window ({kernel}, {dilation=}).",
+                    "A window would hold nothing but padding.",
+                )
+            )
+    sizes = []
+    for m, k, s, p, d in zip(length, kernel, stride, padding, dilation):
+        left = m + 2 * p - d * (k - 1) - 1
+        size = (-(-left // s) if ceil_mode else left // s) + 1
+        if ceil_mode and (size - 1) * s >= m + p:
+            size -= 1  # this window would begin behind the input
+        sizes.append(size)
+    if any(n < 1 for n in sizes):
+        raise ShapeError(
+            message(
+                op,
+                f"a kernel of {kernel} with dilation {dilation} is larger than the input's spatial "
+                f"shape {tuple(length)} with padding {padding}.",
+                "Use a smaller kernel, or more padding.",
+            )
+        )
+    return tuple(sizes)
