@@ -9,6 +9,7 @@ from .errors import DTypeError, GraphError, RuleError, ShapeError
 from .graph import Grad, enable_grad, is_grad_enabled, no_grad
 from .ops.activations import *
 from .ops.attention import *
+from .ops.avgpool import *
 from .ops.compare import *
 from .ops.contract import *
 from .ops.control import *
@@ -31,6 +32,7 @@ from .ops.norm import *
 from .ops.normalize import *
 from .ops.order import *
 from .ops.piecewise import *
+from .ops.pool import *
 from .ops.reduce import *
 from .ops.running import *
 from .ops.scan import *
@@ -41,6 +43,7 @@ from .ops.special import *
 from .ops.split import *
 from .ops.stats import *
 from .ops.take import *
+from .ops.unfold import *
 from .ops.vectors import *
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp
