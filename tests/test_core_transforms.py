@@ -283,6 +283,17 @@ def test_a_constant_result():
     assert value(ga.jvp(lambda x: 7.0, (3.0,), (1.0,))[1]) == 0
 
 
+def test_a_whole_number_that_a_branch_returns_stands_for_the_real_one():
+    f = lambda x: 1 if x == 1 else x**2
+    value, gradient = ga.value_and_grad(f)(1.0)
+    assert (value.item(), gradient.item(), value.dtype) == (1.0, 0.0, np.float64)
+    y, y_dot = ga.jvp(f, (1.0,), (1.0,))
+    assert (y.item(), y_dot.item(), y.dtype, y_dot.dtype) == (1.0, 0.0, np.float64, np.float64)
+    assert ga.vjp(f, 1.0)[1](1.0)[0].item() == 0.0
+    with pytest.raises(ga.DTypeError, match="bool"):
+        ga.grad(lambda x: x == 1)(1.0)
+
+
 def test_jvp_with_linear_structure_in_the_tangent():
     a = np.arange(6.0).reshape(2, 3)
     f = lambda x: ga.tanh(ga.array(a) @ x)

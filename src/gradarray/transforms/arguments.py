@@ -129,7 +129,12 @@ def call(
 def outputs(y: Any) -> tuple[list[GradArray], tree.Structure]:
     """The arrays in a result, and its structure."""
     leaves, form = tree.flatten(y)
-    return [x if isinstance(x, GradArray) else wrap(from_user(x)) for x in leaves], form
+    return [x if isinstance(x, GradArray) else constant(x) for x in leaves], form
+
+
+def constant(y: Any, op: str = "array") -> GradArray:
+    """What a function returns that is on no graph; `return 1` in a branch means the real number."""
+    return wrap(from_user(float(y) if type(y) is int else y, op))
 
 
 def scalar_output(y: Any, op: str) -> GradArray:
@@ -143,7 +148,7 @@ def scalar_output(y: Any, op: str) -> GradArray:
                     "For (value, aux) say has_aux=True; for several outputs use vjp.",
                 )
             )
-        y = wrap(from_user(y, op))
+        y = constant(y, op)
     if y.shape != ():
         raise ShapeError(
             message(
