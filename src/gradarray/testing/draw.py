@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +41,7 @@ class Call:
 
     def rng(self) -> np.random.Generator:
         """The same numbers for the same call, in every run."""
-        return np.random.default_rng(zlib.crc32(repr(self).encode()))
+        return np.random.default_rng(self._seed)
 
     def draw(
         self, dtype: Any = np.float64, rng: np.random.Generator | None = None
@@ -52,17 +53,24 @@ class Call:
 
     def run(self, fn: Callable[..., Any], arrays: Sequence[Any]) -> Any:
         """The call with these arrays in place of the samples."""
-        leaves, form = tree.flatten((self.case.args, self.case.kwargs))
-        rest = iter(arrays)
-        leaves = [next(rest) if isinstance(x, Sample) else x for x in leaves]
-        args, kwargs = tree.unflatten(form, leaves)
+        args, kwargs = self._placed(arrays)
         return fn(*args, **kwargs)
 
+    def _placed(self, arrays: Sequence[Any]) -> Any:
+        leaves, form = self._arguments
+        rest = iter(arrays)
+        return tree.unflatten(form, [next(rest) if isinstance(x, Sample) else x for x in leaves])
+
+    @functools.cached_property
+    def _arguments(self) -> tuple[list[Any], tree.Structure]:
+        return tree.flatten((self.case.args, self.case.kwargs))
+
+    @functools.cached_property
+    def _seed(self) -> int:
+        return zlib.crc32(str(self).encode())
+
     def __str__(self) -> str:
-        rest = iter(self.samples)
-        leaves, form = tree.flatten((self.case.args, self.case.kwargs))
-        leaves = [_Shown(next(rest)) if isinstance(x, Sample) else x for x in leaves]
-        args, kwargs = tree.unflatten(form, leaves)
+        args, kwargs = self._placed([_Shown(s) for s in self.samples])
         shown = [*map(_spelled, args), *(f"{k}={_spelled(v)}" for k, v in kwargs.items())]
         return f"{self.entry.name}({', '.join(shown)})"
 

@@ -145,6 +145,8 @@ def same_as_reference(where: Where, call: Call, arrays: Sequence[Any]) -> None:
     try:
         got = results(quiet(call.run, call.entry.fn, lifted))
     except Exception as error:
+        if not strict and isinstance(error, COMPLAINTS) and any(np.size(x) == 0 for x in arrays):
+            return  # a formula is no authority on what to refuse
         shown = ", ".join(f"{y.dtype}{list(y.shape)}" for y in expected)
         raise where.fail(
             f"raises {type(error).__name__}: {error}, where the reference gives {shown}"
