@@ -221,12 +221,11 @@ def binary_cross_entropy_with_logits(
     """
     op = "binary_cross_entropy_with_logits"
     x, y = pair(input, target, op)
-    # -log(1 - sigmoid(x)) = x - log sigmoid(x)
-    if pos_weight is None:
-        loss = (1 - y) * x - log_sigmoid(x)
-    else:
-        c = as_dtype_of(x, constant(pos_weight, op, "pos_weight"))
-        loss = (1 - y) * x - (1 + (c - 1) * y) * log_sigmoid(x)
+    positive = y if pos_weight is None else y * as_dtype_of(
+        x, constant(pos_weight, op, "pos_weight")
+    )
+    # 1 - sigmoid(x) = sigmoid(-x): so each of the two parts of p - y keeps its digits.
+    loss = 0.0 - (positive * log_sigmoid(x) + (1 - y) * log_sigmoid(-x))
     return reduced(_weighted(loss, weight, op), reduction, op)
 
 
