@@ -320,6 +320,53 @@ def test_iterating_is_linear_in_length():
     assert peak(2000) < 6 * peak(500)  # 16 times if it were quadratic
 
 
+def test_a_loop_over_indices_is_linear_in_length():
+    def allocated(n):
+        x = ga.array(np.ones((n, 4)), requires_grad=True)
+        y = ga.zeros(4)
+        for t in range(n):
+            y = y + x[t] * x[t]
+        made = np.zeros
+        sizes = []
+
+        def zeros(shape, dtype=float):
+            sizes.append(np.prod(shape))
+            return made(shape, dtype)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(np, "zeros", zeros)
+            y.sum().backward()
+        assert np.array_equal(x.grad.numpy(), np.full((n, 4), 2.0))
+        return sum(sizes)
+
+    assert allocated(100) == 100 * 4  # one array for all the parts
+
+
+@given(st.lists(st.sampled_from([0, 1, slice(2), slice(None, None, 2), [0, 0], "all"]), max_size=6))
+def test_parts_and_wholes_in_any_order(uses):
+    # Cotangents of parts are added up in place; nobody else may see it.
+    a = np.arange(1.0, 7.0).reshape(3, 2)
+
+    def f(a, use):
+        x = a * 1.0  # its cotangent goes to two parents at once
+        x = x + x
+        total = ga.zeros(())
+        for n, key in enumerate(uses, 1):
+            part = x if key == "all" else use(x, key)
+            total = total + n * (part * part).sum()
+        return total
+
+    expected = np.zeros_like(a)
+    for n, key in enumerate(uses, 1):
+        where = places(a.shape) if key == "all" else places(a.shape)[key]
+        count = np.bincount(where.ravel(), minlength=a.size).reshape(a.shape)
+        expected += n * count * 8 * a  # d/da of n (2 a)^2
+    gradient = ga.grad(lambda a: f(a, lambda x, key: x[key]))
+    assert np.array_equal(gradient(a).numpy(), expected)
+    along = ga.grad(lambda a: (gradient(a) * a).sum())(a)  # H a + gradient, and H a is it too
+    np.testing.assert_allclose(along.numpy(), 2 * expected, rtol=1e-14)
+
+
 def test_unpacking_and_len():
     (a, b), c = ga.array([[1.0, 2.0], [3.0, 4.0]])
     assert (a.item(), b.item(), c.tolist()) == (1, 2, [3, 4])

@@ -16,8 +16,8 @@ import numpy as np
 from ..algebra import Linear
 from ..array import GradArray, lift, method, wrap
 from ..errors import DTypeError, ShapeError, message
-from ..graph import flags
-from ..record import apply, recorded
+from ..graph import flags, mode
+from ..record import PLAIN, apply, recorded
 from .join import unstack
 from .keys import ALL, BadIndex, BasicIndex, Reading, is_plain, read
 from .scatter import gather_at, put
@@ -34,10 +34,50 @@ class IndexGrad(Linear):
         y = x[(Ellipsis, *index)]
         return y if y.shape else y[()]
 
-    transpose = staticmethod(
-        lambda y_bar, x_like, index: apply(PlaceGrad, y_bar, shape=x_like.shape, index=index)
-    )
+    @staticmethod
+    def transpose(y_bar: Any, x_like: Any, index: BasicIndex) -> Any:
+        if type(y_bar) in PLAIN and mode.raw and y_bar.dtype == x_like.dtype:
+            return Placed(y_bar, x_like.shape, index)
+        return apply(PlaceGrad, y_bar, shape=x_like.shape, index=index)
+
     tex = "{x}_I"
+
+
+class Placed:
+    """What `place` gives, as a sweep on raw arrays adds it up: where parts of x are used in turn.
+
+    A loop over x[t] sends back one cotangent of the size of x for every t, almost all zeros. Here
+    the first makes an array, and those that follow are added in their places: the sweep's work
+    grows with the size of the parts.
+    """
+
+    __slots__ = ("dtype", "shape", "sum", "terms")
+    __array_ufunc__ = None  # so that an array leaves `array + placed` to __radd__
+
+    def __init__(self, x: Any, shape: tuple[int, ...], index: BasicIndex) -> None:
+        self.shape, self.dtype = shape, x.dtype
+        self.terms: tuple[Any, Any] | None = ((Ellipsis, *index), x)
+        self.sum: Any = None
+
+    def dense(self) -> Any:
+        """The array, which nobody else holds."""
+        if self.sum is None:
+            assert self.terms is not None
+            self.sum = np.zeros(self.shape, self.dtype)
+            self.sum[self.terms[0]] = self.terms[1]
+            self.terms = None
+        return self.sum
+
+    def __add__(self, other: Any) -> Placed:
+        total = self.dense()
+        if type(other) is Placed and other.terms is not None:
+            index, x = other.terms
+            total[index] += x
+        else:
+            total += other.dense() if type(other) is Placed else other
+        return self
+
+    __radd__ = __add__
 
 
 class PlaceGrad(Linear):

@@ -19,6 +19,7 @@ from ..algebra import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP, at_end, give
 from ..array import GradArray, method, wrap
 from ..errors import DTypeError, GraphError, ShapeError, message
 from ..graph import Grad, Leaf, mode
+from ..ops.indexing import Placed
 from ..record import PickGrad
 from .arguments import Arguments, call, completed, matching, outputs, scalar_output
 
@@ -50,6 +51,8 @@ def sweep(
         if c is None:
             continue
         del cotangents[node]
+        if type(c) is Placed:
+            c = c.dense()
         if watched and node in watched:
             c = _watch(node, c, variant)
         kind = type(node)
