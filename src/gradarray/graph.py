@@ -77,14 +77,8 @@ class Grad(metaclass=_GradType):
     def forward(*arrays: Any, **params: Any) -> Any:
         """The values of the result, computed on raw arrays."""
 
-    def __init__(self) -> None:
-        raise TypeError(
-            f"{type(self).__name__}() cannot be made by hand: a Grad is one application of an op, "
-            f"made by calling the op (for your own: {type(self).__name__}.apply(x))."
-        )
-
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} #{self.seq}>"
+        return f"<{type(self).__name__} #{getattr(self, 'seq', '?')}>"
 
 
 class Leaf(Grad, internal=True):
@@ -99,7 +93,7 @@ class Leaf(Grad, internal=True):
 
 def leaf(handle: GradArray) -> Leaf:
     """A new leaf node for what `handle` is now bound to."""
-    node = object.__new__(Leaf)
+    node = Leaf()
     node.parents = ()
     node.saved = ()
     node.metas = None

@@ -68,7 +68,7 @@ def apply(op: type[Kind], *operands: Any, **params: Any) -> Any:
         kept = list(raw)
         for k in plan.constants:
             kept[k] = kept_constant(raw[k], raw[k] is operands[k], y)
-    node = new(op)
+    node = op()
     node.parents = tuple(parents)
     plan.fill(node, *kept, y)
     node.params = params
@@ -93,7 +93,7 @@ def recorded(op: type[Kind], x: GradArray, y: Any, params: dict[str, Any]) -> Gr
         out._node = None
         return out
     plan = op._plans.get(_ONE) or op.plan_for(_ONE)
-    out._node = node = new(op)
+    out._node = node = op()
     node.parents = (parent,)
     plan.fill(node, x._data, y)
     node.params = params
@@ -184,7 +184,7 @@ class PickGrad(Grad, internal=True):
 
 
 def pick(parent: Grad, which: int) -> PickGrad:
-    node = new(PickGrad)
+    node = PickGrad()
     node.parents = (parent,)
     node.saved = ()
     node.metas = None
@@ -222,7 +222,7 @@ _UNARY_RECORD = """
     if parent is None:
         out._node = None
         return out
-    out._node = node = new(op)
+    out._node = node = op()
     node.parents = (parent,)
     node.saved = {first.save}
     node.params = {params}
@@ -272,21 +272,21 @@ _BINARY_RECORD = """
         if n1 is None:
             out._node = None
             return out
-        node = new(op)
+        node = op()
         node.plan = second
         number = type(v0) is float or type(v0) is int
         {second_constant}
         node.saved = {second.save}
         node.metas = {second.metas}
     elif n1 is None:
-        node = new(op)
+        node = op()
         node.plan = first
         number = type(v1) is float or type(v1) is int
         {first_constant}
         node.saved = {first.save}
         node.metas = {first.metas}
     else:
-        node = new(op)
+        node = op()
         node.plan = both
         node.saved = {both.save}
         node.metas = {both.metas}
@@ -360,8 +360,8 @@ class _Sources:
             return
         if plan.mask == (True, True):
             alike = (
-                "type(v0) is type(v1) and "
-                "(type(v0) is float64 or v0.shape == v1.shape and v0.dtype is v1.dtype)"
+                "type(v0) is type(v1) is float64 or "
+                "v0.dtype is v1.dtype and v0.shape == v1.shape"
             )
         else:
             x = "v0" if plan.mask[0] else "v1"

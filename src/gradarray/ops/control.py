@@ -10,6 +10,10 @@ from ..graph import next_seq
 from ..record import new
 from ..registry import arr, case, public
 
+__all__ = [
+    "stop_gradient",
+]
+
 
 class AliasGrad(Linear):
     """y = x. A transform passes its arguments through it: nothing older can depend on it."""
@@ -21,7 +25,7 @@ class AliasGrad(Linear):
 
 def alias(x: GradArray) -> GradArray:
     """A handle on the same value with a node of its own, also where x needs no gradient."""
-    node = new(AliasGrad)
+    node = AliasGrad()
     node.parents = (x._node,)
     node.saved = ()
     node.metas = None
