@@ -7,7 +7,6 @@ from typing import Any
 from ..algebra import Linear, given
 from ..array import GradArray, lift, wrap
 from ..graph import next_seq
-from ..record import new
 from ..registry import arr, case, public
 
 __all__ = [
