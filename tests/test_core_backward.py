@@ -32,6 +32,18 @@ def test_adding_up_makes_a_new_gradient():
     assert first.item() == 2 and x.grad.item() == 5
 
 
+def test_a_gradient_is_memory_of_its_own():
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    seed = ga.array([1.0, 10.0])
+    (x + w).backward(seed)
+    x._grad[:] *= 5  # as a user may: nobody else has this array
+    assert (x.grad.tolist(), w.grad.tolist(), seed.tolist()) == ([5, 50], [1, 10], [1, 10])
+    x.zero_grad()
+    x.sum().backward()
+    x._grad[:] *= 5
+    assert x.grad.tolist() == [5, 5]
+
+
 def test_a_leaf_that_is_not_reached_keeps_none():
     x, w = leaf(1.0), leaf(2.0)
     (x * 2.0).backward()

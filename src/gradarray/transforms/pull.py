@@ -252,12 +252,15 @@ def backward(
     if not create_graph and isinstance(seed, GradArray):
         seed = seed._data
     arrived = run(order, {root: seed}, None)
+    taken = {id(seed)}
     for node, bar in arrived.items():
         handle = node.handle()  # type: ignore[attr-defined]
         if handle is not None and handle._node is node:
             gradient = at_end(bar if isinstance(bar, GradArray) else wrap(bar))
             old = handle._gradient
             if old is None:
+                if not create_graph:
+                    gradient._data = _own(gradient._data, taken)
                 handle._gradient = gradient
             elif create_graph:
                 handle._gradient = old + gradient
@@ -267,6 +270,14 @@ def backward(
         for node in order:
             if not isinstance(node, Leaf):
                 node.saved = None
+
+
+def _own(data: Any, taken: set[int]) -> Any:
+    """An array that is neither a view nor taken by another gradient: it may be changed in place."""
+    if type(data) is np.ndarray and (not data.flags.owndata or id(data) in taken):
+        return data.copy()
+    taken.add(id(data))
+    return data
 
 
 def _seed_of(y: GradArray, grad: Any) -> Any:
