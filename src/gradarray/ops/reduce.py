@@ -10,6 +10,7 @@ import numpy as np
 from ..algebra import Reduction, given
 from ..array import GradArray, lift
 from ..choices import choice
+from ..errors import ShapeError, message
 from ..lazy import special
 from ..record import apply
 from ..registry import arr, case, public
@@ -168,7 +169,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     >>> ga.grad(ga.max)(ga.array([1.0, 3.0, 3.0]))
     GradArray([0. , 0.5, 0.5], dtype=float64)
     """
-    return over_axes(MaxGrad, x, axis, keepdims)
+    return _extremum(MaxGrad, x, axis, keepdims)
 
 
 @public(numpy=np.min, op=MinGrad, method=True, aliases=("amin",), cases=DISTINCT)
@@ -181,7 +182,20 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     >>> ga.min([[3.0, 1.0], [2.0, 5.0]], axis=1)
     GradArray([1., 2.], dtype=float64)
     """
-    return over_axes(MinGrad, x, axis, keepdims)
+    return _extremum(MinGrad, x, axis, keepdims)
+
+
+def _extremum(op: type[Reduction], x: Any, axis: Any, keepdims: bool) -> GradArray:
+    x = lift(x, op.name)
+    if not x.size and not counted(x.shape, axis, op.name):
+        raise ShapeError(
+            message(
+                op.name,
+                f"an array of shape {x.shape} has nothing to compare over axis {axis}.",
+                "Give it at least one value, or leave the case out.",
+            )
+        )
+    return over_axes(op, x, axis, keepdims)
 
 
 amax, amin = max, min

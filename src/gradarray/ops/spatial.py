@@ -55,7 +55,7 @@ def batched(x: Any, n: int, op: str) -> tuple[Any, bool]:
     if x.ndim == n + 1:
         return reshape(x, (1, *x.shape)), True
     if x.ndim != n + 2:
-        axes = ", ".join(("N", "C", *("D", "H", "W")[3 - n :]))
+        axes = {1: "N, C, L", 2: "N, C, H, W", 3: "N, C, D, H, W"}[n]
         raise ShapeError(
             message(op, f"input of shape {x.shape} has {x.ndim} axes, not the {n + 2} of ({axes}).")
         )
