@@ -31,10 +31,25 @@ from .linear import Bilinear, Identity, Linear
 from .losses import *
 from .module import Module
 from .parameter import Parameter
+from .pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+)
 from .recurrent import GRU, LSTM, RNN
 from .reshaping import Flatten, Unflatten
 from .stateless import functional_call
 from .transformer import TransformerEncoder, TransformerEncoderLayer
+from .upsampling import Upsample
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..array import GradArray, lift
-from ..ops import activations, attention, conv, piecewise
+from ..ops import activations, attention, avgpool, conv, piecewise, pool
 from ..ops import functional as composed
 from ..ops import normalize as norms
 from ..ops.compare import relu as _relu
@@ -44,8 +44,18 @@ from .loss_values import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
+from .upsampling import interpolate
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
@@ -77,6 +87,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -85,6 +96,9 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "mish",
     "mse_loss",
     "multi_margin_loss",
@@ -180,6 +194,18 @@ conv3d = _renamed(conv.conv3d)
 conv_transpose1d = _renamed(conv.conv_transpose1d)
 conv_transpose2d = _renamed(conv.conv_transpose2d)
 conv_transpose3d = _renamed(conv.conv_transpose3d)
+max_pool1d = _renamed(pool.max_pool1d)
+max_pool2d = _renamed(pool.max_pool2d)
+max_pool3d = _renamed(pool.max_pool3d)
+adaptive_max_pool1d = _renamed(pool.adaptive_max_pool1d)
+adaptive_max_pool2d = _renamed(pool.adaptive_max_pool2d)
+adaptive_max_pool3d = _renamed(pool.adaptive_max_pool3d)
+avg_pool1d = _renamed(avgpool.avg_pool1d)
+avg_pool2d = _renamed(avgpool.avg_pool2d)
+avg_pool3d = _renamed(avgpool.avg_pool3d)
+adaptive_avg_pool1d = _renamed(avgpool.adaptive_avg_pool1d)
+adaptive_avg_pool2d = _renamed(avgpool.adaptive_avg_pool2d)
+adaptive_avg_pool3d = _renamed(avgpool.adaptive_avg_pool3d)
 
 # Normalisation and distances ----------------------------------------------------------------------
 
