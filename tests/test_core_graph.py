@@ -200,8 +200,9 @@ def test_memory_does_not_grow_over_10_000_steps(no_gc):
         after = steps(7_400)
     finally:
         tracemalloc.stop()
-    # A leak of one number a step would be 200 kB and more.
-    assert after - before < 10_000
+    # A leak of one number a step would be 7,400 times 24 bytes, 178 kB; Python's own tables and
+    # caches may grow once by some kB.
+    assert after - before < 60_000
 
 
 def test_cost_does_not_grow_with_what_was_recorded_before():
