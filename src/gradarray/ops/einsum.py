@@ -310,9 +310,9 @@ def _alone(x: Any, labels: Labels, rest: set[Any]) -> tuple[Any, Labels]:
 def _summed(x: Any, labels: Labels, kept: Labels) -> tuple[Any, Labels]:
     axes = tuple(n - len(labels) for n, k in enumerate(labels) if k not in kept)
     if axes:
-        total = any_over(x, axis=axes) if x.dtype.kind == "b" else sum(x, axis=axes)
         # Integers keep their dtype: a sum of products has the dtype of the products.
-        x = total if total.dtype == x.dtype else given.astype(total, x.dtype)
+        kind = x.dtype
+        x = any_over(x, axis=axes) if kind.kind == "b" else sum(x, axis=axes, dtype=kind)
     return x, kept
 
 

@@ -46,6 +46,7 @@ def _slope(x: Any, y: Any) -> Any:
 class NormGrad(Reduction):
     r"""y = \sqrt{\sum |x|^2} over `axis`; dy/dx = x^* / y, and 0 at x = 0."""
 
+    keeps_y_form = True  # of a complex x the result is real, and so is its tangent
     forward = _euclidean
     partial = _slope
     tex = r"\lVert {x} \rVert_2"
@@ -66,6 +67,7 @@ class PNormGrad(Reduction):
     r"""y = (\sum |x|^p)^{1/p} over `axis`; dy/dx = (|x| / y)^{p-1} sign x, and 0 at x = 0."""
 
     name = "p_norm"
+    keeps_y_form = True
     forward = _p_norm
     partial = _p_slope
     tex = r"\lVert {x} \rVert_p"

@@ -80,7 +80,14 @@ def sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> 
     GradArray([4., 6.], dtype=float64)
     """
     x = lift(x)
-    return over_axes(SumGrad, x if dtype is None else given.astype(x, dtype), axis, keepdims)
+    if dtype is None:
+        return over_axes(SumGrad, x, axis, keepdims)
+    return as_dtype(over_axes(SumGrad, as_dtype(x, dtype), axis, keepdims), dtype)
+
+
+def as_dtype(x: Any, dtype: Any) -> Any:
+    """x in a dtype, x itself where it has it."""
+    return x if x.dtype == dtype else given.astype(x, dtype)
 
 
 @public(numpy=np.mean, method=True, cases=AXES)
@@ -98,9 +105,9 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
     elif (dtype or x.dtype) == np.float16:
         result, dtype = np.dtype(np.float16), np.dtype(np.float32)  # a sum of them overflows soon
     if dtype is not None:
-        x = given.astype(x, dtype)
+        x = as_dtype(x, dtype)
     y = over_axes(SumGrad, x, axis, keepdims) / counted(x.shape, axis, "mean")
-    return y if result is None or result == y.dtype else given.astype(y, result)
+    return y if result is None else as_dtype(y, result)
 
 
 # Extrema ------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ..record import apply
 from ..registry import arr, case, public
 from .axes import all_axes, one_axis
 from .layout import moveaxis, ravel
+from .reduce import as_dtype
 from .shape import reshape
 
 __all__ = [
@@ -71,9 +72,9 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> GradArray:
     GradArray([1., 3., 6.], dtype=float64)
     """
     x, axis = line(x, axis, "cumsum")
-    if dtype is not None:
-        x = given.astype(x, dtype)
-    return apply(CumSumGrad, x, axis=axis, reverse=False)
+    if dtype is None:
+        return apply(CumSumGrad, x, axis=axis, reverse=False)
+    return as_dtype(apply(CumSumGrad, as_dtype(x, dtype), axis=axis, reverse=False), dtype)
 
 
 # The linear recurrence ----------------------------------------------------------------------------
@@ -255,9 +256,9 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> GradArray:
     GradArray([0., 6., 0.], dtype=float64)
     """
     x, axis = line(x, axis, "cumprod")
-    if dtype is not None:
-        x = given.astype(x, dtype)
-    return apply(CumProdGrad, x, axis=axis, reverse=False)
+    if dtype is None:
+        return apply(CumProdGrad, x, axis=axis, reverse=False)
+    return as_dtype(apply(CumProdGrad, as_dtype(x, dtype), axis=axis, reverse=False), dtype)
 
 
 def _others(x: Any, axis: tuple[int, ...]) -> Any:
@@ -296,7 +297,7 @@ def prod(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
     """
     x = lift(x, "prod")
     if dtype is not None:
-        x = given.astype(x, dtype)
+        x = as_dtype(x, dtype)
     axes = all_axes(axis, x.ndim, "prod")
     kept = tuple(1 if k in axes else n for k, n in enumerate(x.shape, -x.ndim))
     if len(axes) != 1:
@@ -307,4 +308,5 @@ def prod(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
         x = reshape(x, (*x.shape[:lead], math.prod(x.shape[lead:])))
         axes = (-1,)
     y = apply(ProdGrad, x, axis=axes, keepdims=False)
+    y = y if dtype is None else as_dtype(y, dtype)
     return reshape(y, kept) if keepdims else y

@@ -156,7 +156,7 @@ def _variables(m: Any, y: Any, rowvar: bool, dtype: Any, op: str) -> Any:
         raise ShapeError(
             message(
                 op,
-                f"{rows[0].shape[1]} observations in one array, {rows[1].shape[1]} in the other.",
+                f"{rows[0].shape[1]} observations in the first, {rows[1].shape[1]} in the other.",
             )
         )
     return rows[0] if len(rows) == 1 else concatenate(rows, axis=0)
