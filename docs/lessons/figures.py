@@ -6,9 +6,13 @@ pictures carry symbols and numbers only, so that the same one serves every langu
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -134,10 +138,38 @@ def reuse() -> plt.Figure:
     return figure
 
 
+def of_page(name: str) -> dict[str, Any]:
+    """The names that a page's code leaves behind, so that a figure draws the page's own numbers."""
+    text = (FOLDER.parent / name).read_text("utf-8")
+    scope: dict[str, Any] = {"__name__": name}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            exec(block, scope)
+    return scope
+
+
+def energy() -> plt.Figure:
+    """Lesson 8: rollouts of the spring, of an energy network and of a plain network."""
+    page = of_page("08-physical-function.md")
+    states, _ = page["watched"](0)
+    energy, plain, *_ = page["models"][0]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.7), width_ratios=(1, 1.15))
+    left.plot(*states.T, ".", color="#999999", ms=4)
+    velocities = (plain, page["motion"](page["spring"]), energy)
+    for velocity, color, width in zip(velocities, (RED, INK, BLUE), (0.9, 2.5, 0.9), strict=True):
+        path = page["rollout"](velocity)
+        left.plot(*path.T, color=color, lw=width)
+        right.plot(0.1 * np.arange(len(path)), page["spring"](path), color=color, lw=1)
+    left.set(xlabel="$q$", ylabel="$p$", aspect="equal")
+    right.set(xlabel="$t$", ylabel="$H$", ylim=(0, None))
+    return figure
+
+
 FIGURES: dict[str, Callable[[], plt.Figure]] = {
     "01-graph": graph,
     "02-descent": descent,
     "03-reuse": reuse,
+    "08-energy": energy,
 }
 
 
