@@ -121,8 +121,12 @@ def test_values_and_derivatives_keep_their_digits(name, x):
 
 @pytest.mark.parametrize(
     "name",
-    ["relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "softplus", "softsign", "sigmoid", "tanh", "log_sigmoid", "hard_tanh", "hard_sigmoid", "hard_swish", "hardshrink", "softshrink", "tanhshrink", "softmax", "log_softmax", "softmin", "glu"],
-)
+    [
+        "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "softplus",
+        "softsign", "sigmoid", "tanh", "log_sigmoid", "hard_tanh", "hard_sigmoid", "hard_swish",
+        "hardshrink", "softshrink", "tanhshrink", "softmax", "log_softmax", "softmin", "glu",
+    ],
+)  # fmt: skip
 def test_nothing_overflows(name):
     fn = getattr(ga, name)
     for dtype, far in (("float32", 1e30), ("float64", 1e300)):

@@ -13,7 +13,7 @@ from ..graph import no_grad
 from ..ops import normalize as ops
 from ..ops.powers import rsqrt
 from . import init
-from .layer import as_input, dtype_of, empty
+from .layer import as_input, claim, dtype_of, empty
 from .module import Module
 from .state import set_value
 
@@ -129,6 +129,7 @@ class _ByChannel(Module):
         self.register_parameter("bias", empty((num_features,), kind) if shifted else None)
         tracked = track_running_stats
         size = (num_features,)
+        claim(2 * num_features if tracked else 0, 2)
         self.register_buffer("running_mean", wrap(np.zeros(size, kind)) if tracked else None)
         self.register_buffer("running_var", wrap(np.ones(size, kind)) if tracked else None)
         self.register_buffer("num_batches_tracked", wrap(np.float64(0)) if tracked else None)

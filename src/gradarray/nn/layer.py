@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,11 +17,44 @@ from .module import float_dtype
 from .parameter import Parameter
 
 
+class _Quota(threading.local):
+    """How much new layers may still take, in this thread."""
+
+    arrays: float = math.inf
+    values: float = math.inf
+
+
+_quota = _Quota()
+
+
+@contextmanager
+def limited(arrays: int, values: int) -> Iterator[None]:
+    """Inside, a layer that would exceed so many arrays or values raises ValueError, and takes none.
+
+    A model that is built as a file describes it must not take more than the file holds.
+    """
+    outer = _quota.arrays, _quota.values
+    _quota.arrays, _quota.values = arrays, values
+    try:
+        yield
+    finally:
+        _quota.arrays, _quota.values = outer
+
+
+def claim(values: int, arrays: int = 1) -> None:
+    """Count arrays that a layer is about to make; raise ValueError if they are too many."""
+    _quota.arrays -= arrays
+    _quota.values -= values
+    if _quota.arrays < 0 or _quota.values < 0:
+        raise ValueError(f"its {arrays} arrays of {values} values are more than there may be")
+
+
 def empty(shape: tuple[int, ...], dtype: Any) -> Parameter:
     """A parameter of zeros, float32 unless `dtype` says otherwise, for `reset_parameters`."""
     for n in shape:
         if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 0:
             raise ValueError(f"a number of features or channels is an integer >= 0, not {n!r}")
+    claim(math.prod(map(int, shape)))
     return Parameter(np.zeros(shape, dtype_of(dtype)))
 
 

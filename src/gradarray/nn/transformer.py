@@ -11,6 +11,7 @@ from ..ops.compare import relu
 from .attention import MultiheadAttention
 from .containers import ModuleList
 from .dropout import Dropout
+from .layer import claim
 from .layer_norm import LayerNorm
 from .linear import Linear
 from .module import Module
@@ -106,6 +107,8 @@ class TransformerEncoder(Module):
         self, encoder_layer: Module, num_layers: int, norm: Module | None = None
     ) -> None:
         super().__init__()
+        sizes = [p.size for p in encoder_layer.parameters()]
+        claim(num_layers * sum(sizes), num_layers * max(len(sizes), 1))
         self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
         self.num_layers = num_layers
         self.norm = norm
