@@ -70,8 +70,10 @@ _ON_VALUES = {np.shape, np.ndim, np.size, np.array_repr, np.array_str, np.array2
 _ON_VALUES |= {np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj, np.may_share_memory}
 _ON_VALUES |= {np.shares_memory, np.common_type, np.min_scalar_type}
 _REDUCTIONS = {np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min"}
-_REDUCTIONS |= {np.logical_and: "all", np.logical_or: "any"}
-_ACCUMULATIONS = {np.add: "cumsum", np.multiply: "cumprod"}
+_REDUCTIONS |= {np.logical_and: "all", np.logical_or: "any", np.logaddexp: "logsumexp"}
+_REDUCTIONS |= {np.fmax: "nanmax", np.fmin: "nanmin"}
+_ACCUMULATIONS = {np.add: "cumsum", np.multiply: "cumprod", np.logaddexp: "logcumsumexp"}
+_ACCUMULATIONS |= {np.maximum: "cummax", np.minimum: "cummin"}
 
 
 def _values(args: Any) -> tuple[Any, ...]:

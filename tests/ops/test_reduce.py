@@ -1,8 +1,13 @@
 """Reductions where declarations say nothing: ties, zeros, infinities, NaN, empty arrays."""
 
+import warnings
+
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, valid_tuple_axes
 
 import gradarray as ga
 from gradarray.testing import check
@@ -18,6 +23,53 @@ def hessian(f, x):
     n = len(x)
     rows = [ga.grad(lambda z, k=k: ga.grad(f)(z)[k])(ga.array(x)).numpy() for k in range(n)]
     return np.array(rows)
+
+
+PAIRS = [
+    (ga.sum, np.sum),
+    (ga.mean, np.mean),
+    (ga.prod, np.prod),
+    (ga.max, np.max),
+    (ga.min, np.min),
+    (ga.ptp, np.ptp),
+    (ga.var, np.var),
+    (ga.std, np.std),
+    (ga.any, np.any),
+    (ga.all, np.all),
+    (ga.nansum, np.nansum),
+    (ga.nanmax, np.nanmax),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=lambda f: f.__name__)
+@given(data=st.data())
+def test_any_shape_and_any_axes(ours, theirs, data):
+    """Values and shape as NumPy's, and <v, J w> = <J^T v, w>, or the same refusal."""
+    shape = data.draw(array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3))
+    how = {
+        "axis": data.draw(st.one_of(st.none(), valid_tuple_axes(len(shape)))),
+        "keepdims": data.draw(st.booleans()),
+    }
+    x = np.random.default_rng(0).normal(size=shape)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            expected = np.asarray(theirs(x, **how))
+        except ValueError:
+            with pytest.raises(ValueError, match=ours.__name__):
+                ours(x, **how)
+            return
+        got = ours(x, **how).numpy()
+        assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+        bound = 64 * EPS * max(1, x.size)
+        np.testing.assert_allclose(got, expected, rtol=bound, atol=bound)
+        if got.dtype.kind != "f" or not np.isfinite(expected).all():
+            return
+        w, v = (np.random.default_rng(1).normal(size=s) for s in (shape, got.shape))
+        y_dot = ga.jvp(lambda x: ours(x, **how), (x,), (w,))[1].numpy()
+        x_bar = ga.vjp(lambda x: ours(x, **how), x)[1](v)[0].numpy()
+    size = np.abs(v * y_dot).sum() + np.abs(x_bar * w).sum()
+    assert abs((v * y_dot).sum() - (x_bar * w).sum()) <= bound * (1 + size)
 
 
 # Extrema ------------------------------------------------------------------------------------------
@@ -243,3 +295,19 @@ def test_weights_of_a_covariance():
         ga.cov([1.0, 2.0, 3.0], fweights=[1, 2, 0.5])
     with pytest.raises(ga.ShapeError, match="3 observations in the first, 2 in the other"):
         ga.cov([1.0, 2.0, 3.0], [1.0, 2.0])
+
+
+# NumPy's own calls --------------------------------------------------------------------------------
+
+
+def test_ufunc_reductions_and_accumulations_record():
+    x = ga.array([[1.0, 3.0], [2.0, 0.5]], requires_grad=True)
+    raw = x.numpy()
+    for ufunc in (np.add, np.multiply, np.maximum, np.minimum, np.logaddexp, np.fmax):
+        y = ufunc.reduce(x)
+        assert y.requires_grad
+        np.testing.assert_allclose(y.numpy(), ufunc.reduce(raw), rtol=4 * EPS)
+    for ufunc in (np.add, np.multiply, np.maximum, np.minimum, np.logaddexp):
+        y = ufunc.accumulate(x, axis=1)
+        assert y.requires_grad
+        np.testing.assert_allclose(y.numpy(), ufunc.accumulate(raw, axis=1), rtol=4 * EPS)

@@ -170,3 +170,18 @@ def test_errors_of_differences():
         ga.diff(1.0)
     with pytest.raises(TypeError, match="does not go with"):
         ga.ediff1d([1, 2], to_end=0.5)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 2)])
+@pytest.mark.parametrize(
+    "f",
+    [ga.cumsum, ga.cumprod, ga.cummax, ga.cummin, ga.logcumsumexp, ga.diff],
+    ids=lambda f: f.__name__,
+)
+def test_nothing_to_run_over(f, shape):
+    x = ga.array(np.zeros(shape), requires_grad=True)
+    y = f(x, axis=-1)
+    y.sum().backward()
+    assert x.grad.shape == shape
+    shorter = 1 if f is ga.diff and shape[-1] else 0
+    assert y.shape == (*shape[:-1], shape[-1] - shorter)

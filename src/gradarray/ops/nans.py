@@ -16,7 +16,7 @@ from .complex import is_complex
 from .logical import isnan
 from .norm import NormGrad
 from .powers import sqrt, square
-from .reduce import AXES, DISTINCT, mean, over_axes, shares, sum
+from .reduce import AXES, DISTINCT, mean, over_axes, shares, some, sum
 from .scan import prod
 
 __all__ = [
@@ -108,7 +108,7 @@ def nanmax(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     >>> ga.nanmax([1.0, float("nan"), 2.0])
     GradArray(2., dtype=float64)
     """
-    return over_axes(NanMaxGrad, x, axis, keepdims)
+    return over_axes(NanMaxGrad, some(x, axis, "nanmax"), axis, keepdims)
 
 
 @public(numpy=np.nanmin, op=NanMinGrad, cases=DISTINCT)
@@ -119,7 +119,7 @@ def nanmin(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     >>> ga.nanmin([1.0, float("nan"), 2.0])
     GradArray(1., dtype=float64)
     """
-    return over_axes(NanMinGrad, x, axis, keepdims)
+    return over_axes(NanMinGrad, some(x, axis, "nanmin"), axis, keepdims)
 
 
 def _spread(x: Any, axis: Any, dtype: Any, ddof: float, keepdims: bool, op: str) -> tuple[Any, Any]:

@@ -176,7 +176,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     >>> ga.grad(ga.max)(ga.array([1.0, 3.0, 3.0]))
     GradArray([0. , 0.5, 0.5], dtype=float64)
     """
-    return _extremum(MaxGrad, x, axis, keepdims)
+    return over_axes(MaxGrad, some(x, axis, "max"), axis, keepdims)
 
 
 @public(numpy=np.min, op=MinGrad, method=True, aliases=("amin",), cases=DISTINCT)
@@ -189,20 +189,20 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     >>> ga.min([[3.0, 1.0], [2.0, 5.0]], axis=1)
     GradArray([1., 2.], dtype=float64)
     """
-    return _extremum(MinGrad, x, axis, keepdims)
+    return over_axes(MinGrad, some(x, axis, "min"), axis, keepdims)
 
 
-def _extremum(op: type[Reduction], x: Any, axis: Any, keepdims: bool) -> GradArray:
-    x = lift(x, op.name)
-    if not x.size and not counted(x.shape, axis, op.name):
+def some(x: Any, axis: Any, op: str) -> Any:
+    x = lift(x, op)
+    if not x.size and not counted(x.shape, axis, op):
         raise ShapeError(
             message(
-                op.name,
+                op,
                 f"an array of shape {x.shape} has nothing to compare over axis {axis}.",
                 "Give it at least one value, or leave the case out.",
             )
         )
-    return over_axes(op, x, axis, keepdims)
+    return x
 
 
 amax, amin = max, min
@@ -216,7 +216,7 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     >>> ga.ptp([3.0, 1.0, 7.0])
     GradArray(6., dtype=float64)
     """
-    x = lift(x)
+    x = some(x, axis, "ptp")
     return over_axes(MaxGrad, x, axis, keepdims) - over_axes(MinGrad, x, axis, keepdims)
 
 

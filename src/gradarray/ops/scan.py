@@ -213,7 +213,7 @@ def _first(like: Any, axis: int, reverse: bool) -> np.ndarray:
     """1 at the first step along `axis`, 0 at the others: what an empty product adds to a shift."""
     steps = like.shape[axis]
     one = np.zeros((steps, *(1,) * (-axis - 1)), like.dtype)
-    one[-1 if reverse else 0] = 1
+    one[slice(-1, None) if reverse else slice(1)] = 1
     return one
 
 
