@@ -13,6 +13,7 @@ from .callbacks import (
 )
 from .data import Batches, batches
 from .history import History
-from .model import Model, Sequential
+from .model import Model
 from .progress import Progress
-from .saving import load, register
+from .saving import load, register, save
+from .sequential import Sequential

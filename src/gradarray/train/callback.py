@@ -11,7 +11,9 @@ Logs = dict[str, float] | None
 class Callback:
     """Base class: define the methods you need; `self.model` is the model, `self.params` the run.
 
-    Setting `self.model.stop_training = True` ends training after the epoch.
+    Epochs and batches count from 0. Setting `self.model.stop_training = True` ends training after
+    the step at hand. At the end of an epoch `logs` holds its metrics; what a callback adds to it
+    enters the History. KeyboardInterrupt may be raised anywhere, as by Ctrl-C.
 
     >>> import gradarray as ga
     >>> class Tell(ga.train.Callback):

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..array import GradArray
 from ..errors import message
 from .callback import Callback, Logs
 
@@ -105,8 +108,9 @@ class EarlyStopping(Callback):
 class ModelCheckpoint(Callback):
     """Save the model (or its weights) after every epoch, or every `save_freq` batches.
 
-    `filepath` may hold `{epoch:02d}` and metric names, `{val_loss:.3f}`. With `save_best_only`
-    only an improvement of `monitor` is saved. Each save is atomic.
+    `filepath` may hold `{epoch:02d}`, `{batch}` (both from 1) and metrics, `{val_loss:.3f}`. With
+    `save_best_only` only an improvement of `monitor` is saved. Each save is atomic. Raises KeyError
+    for a metric that the run does not have.
 
     >>> import gradarray as ga
     >>> keep = ga.train.ModelCheckpoint("model-{epoch:02d}.safetensors", monitor="loss")
@@ -142,20 +146,20 @@ class ModelCheckpoint(Callback):
         if isinstance(self.save_freq, int):
             self._seen += 1
             if self._seen % self.save_freq == 0:
-                self._save(self._epoch, logs)
+                self._save(self._epoch, logs, batch)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.save_freq == "epoch":
             self._save(epoch, logs)
 
-    def _save(self, epoch: int, logs: Logs) -> None:
+    def _save(self, epoch: int, logs: Logs, batch: int = 0) -> None:
         if self.save_best_only:
             value = self.monitor.value(logs)
             if not self.monitor.better(value):
                 return
             self.monitor.best = value
         try:
-            path = self.filepath.format(epoch=epoch + 1, **(logs or {}))
+            path = self.filepath.format(epoch=epoch + 1, batch=batch + 1, **(logs or {}))
         except KeyError as error:
             raise KeyError(
                 message(
@@ -170,7 +174,10 @@ class ModelCheckpoint(Callback):
 
 
 class LearningRateScheduler(Callback):
-    """Set the learning rate at every epoch to `schedule(epoch, lr)`.
+    """Set the learning rate at every epoch to `schedule(epoch, lr)`; epochs count from 0.
+
+    A scheduler of `ga.optim.lr_scheduler` goes with `fit` as
+    `LambdaCallback(on_epoch_end=lambda epoch, logs: scheduler.step())`.
 
     >>> import gradarray as ga
     >>> halve = ga.train.LearningRateScheduler(lambda epoch, lr: lr / 2 if epoch else lr)
@@ -182,7 +189,15 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         for group in self.model.optimizer.param_groups:
-            group["lr"] = float(self.schedule(epoch, float(group["lr"])))
+            rate = self.schedule(epoch, float(group["lr"]))
+            if isinstance(rate, bool) or not isinstance(rate, (float, int, np.number, GradArray)):
+                raise TypeError(
+                    message(
+                        "LearningRateScheduler",
+                        f"schedule(epoch, lr) returned {rate!r}, which is no learning rate.",
+                    )
+                )
+            group["lr"] = float(rate)
         if self.verbose:
             lr = float(self.model.optimizer.param_groups[0]["lr"])
             print(f"Epoch {epoch + 1}: learning rate {lr:.4g}")
@@ -247,7 +262,9 @@ class ReduceLROnPlateau(Callback):
 
 
 class CSVLogger(Callback):
-    """Write every epoch's metrics as a row of a CSV file.
+    """Write every epoch's metrics as a row of a CSV file, what an epoch has not as NA.
+
+    With `append` the rows are added to an existing file, under the columns that it has.
 
     >>> import gradarray as ga
     >>> log = ga.train.CSVLogger("run.csv")
@@ -259,22 +276,32 @@ class CSVLogger(Callback):
         self._file: Any = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        self._header = not (
-            self.append and self.filename.exists() and self.filename.stat().st_size > 0
-        )
+        self._columns: list[str] = []
+        if self.append and self.filename.exists():
+            with self.filename.open(newline="") as file:
+                self._columns = next(csv.reader(file, delimiter=self.separator), [])
+        self._has_header = bool(self._columns)
         self._file = self.filename.open("a" if self.append else "w", newline="")
-        self._writer: Any = None
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs or {}
-        if self._writer is None:
-            names = ["epoch", *sorted(logs)]
-            self._writer = csv.DictWriter(
-                self._file, names, delimiter=self.separator, extrasaction="ignore", restval="NA"
-            )
-            if self._header:
-                self._writer.writeheader()
-        self._writer.writerow({"epoch": epoch, **logs})
+        if not self._columns:
+            names = sorted(logs)
+            # The first epoch need not be one that is validated.
+            if self.params.get("validation") and not any(n.startswith("val_") for n in names):
+                names += [f"val_{name}" for name in names if name != "learning_rate"]
+            self._columns = ["epoch", *names]
+        writer = csv.DictWriter(
+            self._file,
+            self._columns,
+            delimiter=self.separator,
+            extrasaction="ignore",
+            restval="NA",
+        )
+        if not self._has_header:
+            writer.writeheader()
+            self._has_header = True
+        writer.writerow({"epoch": epoch, **logs})
         self._file.flush()
 
     def on_train_end(self, logs: Logs = None) -> None:
@@ -290,11 +317,18 @@ class TerminateOnNaN(Callback):
     >>> guard = ga.train.TerminateOnNaN()
     """
 
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._told = ""
+
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
-            print(f"Batch {batch}: the loss is {loss}; training stops")
+            self._told = f"Batch {batch + 1}: the loss is {loss}, training stops"
             self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        if self._told:
+            print(self._told)
 
 
 class LambdaCallback(Callback):

@@ -1,15 +1,18 @@
-"""Batches: arrays cut into pieces along their first axis, in order or shuffled."""
+"""Data as `fit` takes it: arrays, cut into batches along their first axis, or batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from .. import random, tree
-from ..array import GradArray, wrap
+from ..array import GradArray, lift, wrap
 from ..errors import ShapeError, message
+
+_NAMES = ("x", "y", "sample_weight")
 
 
 def batches(
@@ -50,9 +53,9 @@ class Batches:
         drop_last: bool = False,
         generator: Any = None,
     ) -> None:
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(message("batches", f"batch_size is at least 1, not {batch_size!r}."))
-        self._parts = [_arrays(part) for part in (x, y, sample_weight)]
+        self._parts = [arrays_of(part) for part in (x, y, sample_weight)]
         self.samples = _common_length(self._parts)
         self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
         self.generator = generator
@@ -70,51 +73,39 @@ class Batches:
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             stop = min(start + self.batch_size, self.samples)
             rows = slice(start, stop) if order is None else order[start:stop]
-            yield tuple(_rows(part, rows) for part in self._parts[:width])
+            yield tuple([_rows(part, rows) for part in self._parts[:width]])
 
 
-def split_last(parts: tuple[Any, ...], share: float) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """The first samples, and the last `share` of them: a validation split as Keras makes it."""
-    if not 0 < share < 1:
-        raise ValueError(message("fit", f"validation_split is between 0 and 1, not {share}."))
-    arrays = [_arrays(part) for part in parts]
-    count = _common_length(arrays)
-    kept = int(count * (1 - share))
-    if not 0 < kept < count:
-        raise ValueError(
-            message("fit", f"validation_split={share} of {count} samples leaves one side empty.")
-        )
-
-    def cut(rows: slice) -> tuple[Any, ...]:
-        return tuple(
-            None if part is None else tree.map(lambda a: a[rows], part) for part in arrays
-        )
-
-    return cut(slice(0, kept)), cut(slice(kept, count))
-
-
-def _arrays(part: Any) -> Any:
+def arrays_of(part: Any) -> Any:
     """Lists of numbers as arrays; a tuple, list or dict of arrays stays a pytree."""
     if part is None or isinstance(part, np.ndarray):
         return part
     if isinstance(part, GradArray):
         return part._array
     if isinstance(part, dict):
-        return {k: _arrays(v) for k, v in part.items()}
+        return {k: arrays_of(v) for k, v in part.items()}
     if isinstance(part, (tuple, list)) and any(hasattr(v, "shape") and v.shape for v in part):
-        first = part[0]
-        if isinstance(part, tuple) or len({np.shape(v) for v in part}) > 1 or first.ndim == 0:
-            return tuple(_arrays(v) for v in part)
-    return np.asarray(part)
+        if isinstance(part, tuple) or len({np.shape(v) for v in part}) > 1:
+            return tuple(arrays_of(v) for v in part)
+        return np.stack([arrays_of(v) for v in part])
+    out = np.asarray(part)
+    if out.dtype.kind not in "biufc":
+        raise TypeError(
+            message(
+                "batches",
+                f"{type(part).__name__} is neither an array of numbers nor a pytree of them.",
+            )
+        )
+    return out
 
 
 def _common_length(parts: list[Any]) -> int:
-    names = ("x", "y", "sample_weight")
     lengths = {}
-    for name, part in zip(names, parts, strict=False):
+    for name, part in zip(_NAMES, parts):
         if part is None:
             continue
-        for leaf, path in zip(tree.flatten(part)[0], tree.paths(tree.flatten(part)[1])):
+        leaves, structure = tree.flatten(part)
+        for leaf, path in zip(leaves, tree.paths(structure)):
             if not leaf.shape:
                 raise ShapeError(message("batches", f"{name}{path} is 0-d: it has no samples."))
             lengths[name + path] = leaf.shape[0]
@@ -136,4 +127,170 @@ def _rows(part: Any, rows: Any) -> Any:
     if isinstance(rows, slice):
         # Copied: a recorded step may still need the rows when their owner changes the array.
         return tree.map(lambda a: wrap(a[rows].copy()), part)
+    if isinstance(part, np.ndarray):
+        return wrap(part[rows])
     return tree.map(lambda a: wrap(a[rows]), part)
+
+
+def split_last(parts: tuple[Any, ...], share: float) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The first samples, and the last `share` of them: a validation split as Keras makes it."""
+    if not 0 < share < 1:
+        raise ValueError(message("fit", f"validation_split is between 0 and 1, not {share}."))
+    arrays = [arrays_of(part) for part in parts]
+    count = _common_length(arrays)
+    kept = int(count * (1 - share))
+    if not 0 < kept < count:
+        raise ValueError(
+            message("fit", f"validation_split={share} of {count} samples leaves one side empty.")
+        )
+
+    def cut(rows: slice) -> tuple[Any, ...]:
+        return tuple(
+            None if part is None else tree.map(lambda a: a[rows], part) for part in arrays
+        )
+
+    return cut(slice(0, kept)), cut(slice(kept, count))
+
+
+# Batches of the user's ----------------------------------------------------------------------------
+
+
+def is_batches(x: Any, y: Any = None) -> bool:
+    """Is `x` an iterable of batches rather than an array?"""
+    if isinstance(x, (Batches, Iterator)):
+        return True
+    if y is not None or x is None or isinstance(x, (np.ndarray, GradArray, dict, str)):
+        return False
+    if isinstance(x, (list, tuple)):
+        first = x[0] if len(x) else None
+        return isinstance(first, (tuple, list)) and bool(first) and hasattr(first[0], "shape")
+    return hasattr(x, "__iter__") and not hasattr(x, "shape")
+
+
+def as_batches(data: Any, batch_size: int) -> Any:
+    """validation_data as batches: a tuple is (x, y[, sample_weight]), as in Keras."""
+    if isinstance(data, tuple):
+        x, y, weight = unpack(data)
+        return Batches(x, y, weight, batch_size)
+    if is_batches(data):
+        return data
+    raise TypeError(
+        message("fit", f"validation_data is (x, y) or batches, not {type(data).__name__}.")
+    )
+
+
+def refuse_beside_batches(op: str, **given: Any) -> None:
+    """Raise for arguments that say again, or otherwise, what batches hold already."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                message(
+                    op,
+                    f"{name} was given beside batches.",
+                    "Batches are (x, y[, sample_weight]), cut and split already.",
+                )
+            )
+
+
+def unpack(data: Any) -> tuple[Any, Any, Any]:
+    """(x, y, sample_weight) of a batch, None for what it lacks."""
+    if not isinstance(data, (tuple, list)):
+        return data, None, None
+    if not 0 < len(data) <= 3:
+        raise ValueError(
+            message(
+                "fit",
+                f"a batch is (x, y) or (x, y, sample_weight); this one has {len(data)} parts.",
+            )
+        )
+    x, y, weight = (*data, None, None)[:3]
+    return x, y, weight
+
+
+def lifted(data: Any) -> Any:
+    """A batch with every array as a GradArray."""
+    if not isinstance(data, (tuple, list)):
+        data = (data,)
+    if all(isinstance(part, GradArray) for part in data):
+        return data
+    return tuple([tree.map(lift, arrays_as_leaves(part)) for part in data])
+
+
+def arrays_as_leaves(part: Any) -> Any:
+    """Lists of numbers are arrays too, not pytrees of 0-d ones."""
+    if isinstance(part, (list, tuple)) and not any(hasattr(v, "shape") for v in part):
+        return np.asarray(part)
+    return part
+
+
+def first_length(data: Any) -> int:
+    """How many samples there are, by the first array."""
+    first = next(iter(tree.flatten(data)[0]), None)
+    return 1 if first is None or not first.shape else first.shape[0]
+
+
+class Source:
+    """An iterable of batches, gone through pass by pass, or so many steps at a time.
+
+    With `steps` and `resume`, a pass goes on where the last one stopped, and begins anew at the
+    end of the data. Raises ValueError for a pass without a batch, and at once for an iterator that
+    would be needed more often than it can be gone through.
+    """
+
+    def __init__(
+        self,
+        data: Iterable[Any],
+        op: str,
+        steps: int | None = None,
+        passes: int = 1,
+        resume: bool = False,
+    ) -> None:
+        if steps is not None and (not isinstance(steps, (int, np.integer)) or steps < 1):
+            raise ValueError(message(op, f"a number of steps is at least 1, not {steps!r}."))
+        if isinstance(data, Iterator) and passes > 1 and steps is None:
+            raise ValueError(
+                message(
+                    op,
+                    f"an iterator can be gone through once, and {passes} passes are asked for.",
+                    "Give a list, ga.train.batches(...), or a number of steps per epoch.",
+                )
+            )
+        self.data, self.op, self.steps = data, op, steps
+        self._going: Iterator[Any] | None = None
+        self._resume = resume and steps is not None
+
+    @property
+    def total(self) -> int | None:
+        """The number of batches in a pass, where it is known."""
+        try:
+            size: int | None = len(self.data)  # type: ignore[arg-type]
+        except TypeError:
+            return self.steps
+        return self.steps if self.steps and (self._resume or self.steps < size) else size
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._resume:
+            self._going = self._going or self._endless()
+            source = self._going
+        else:
+            source = iter(self.data)
+        empty = True
+        for batch in islice(source, self.steps):
+            empty = False
+            yield lifted(batch)
+        if empty:
+            raise ValueError(
+                message(
+                    self.op,
+                    "there is no batch (left).",
+                    "An iterator can be gone through once: give a list or ga.train.batches(...).",
+                )
+            )
+
+    def _endless(self) -> Iterator[Any]:
+        found = True
+        while found:
+            found = False
+            for batch in self.data:
+                found = True
+                yield batch

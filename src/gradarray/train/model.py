@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import nn, tree
-from ..array import GradArray, lift, wrap
+from ..array import GradArray
 from ..errors import message
 from ..graph import no_grad
-from . import named
+from . import loop, named, saving, summary, weights
 from .callback import Callback, CallbackList
-from .data import Batches, split_last
+from .checks import check_layers, check_optimizer
+from .data import (
+    Batches,
+    Source,
+    as_batches,
+    first_length,
+    is_batches,
+    refuse_beside_batches,
+    split_last,
+    unpack,
+)
 from .history import History
-from .interrupt import BetweenBatches
-from .metrics import Mean
+from .metrics import Mean, Metric
 from .progress import Progress
 
+_ADAM = "optimizer=ga.optim.Adam(model.parameters(), lr=...)"
 _ELSEWHERE = {
-    "lr": "optimizer=ga.optim.Adam(model.parameters(), lr=...)",
-    "learning_rate": "optimizer=ga.optim.Adam(model.parameters(), lr=...)",
-    "criterion": "loss=",
+    "lr": _ADAM,
+    "learning_rate": _ADAM,
+    "criterion": "loss=...",
+    "loss_fn": "loss=...",
     "metric": "metrics=[...]",
 }
 
@@ -31,8 +41,8 @@ _ELSEWHERE = {
 class Model(nn.Module):
     """A module that can be trained in one call.
 
-    `ga.Model(module)` wraps any module; a subclass defines `forward` (and, if it wants,
-    `train_step(data)`); `ga.Sequential` is a Model made of layers.
+    `ga.Model(module)` wraps any module; a subclass defines `forward`, and may define `train_step`;
+    `ga.Sequential` is a Model made of layers.
 
     >>> import gradarray as ga
     >>> ga.random.seed(0)
@@ -44,21 +54,25 @@ class Model(nn.Module):
     array([[7.]], dtype=float32)
     """
 
-    optimizer: Any
-    history: History | None
+    # Here, and not in __init__ alone, for a subclass that does not call it.
+    optimizer: Any = None
+    history: History | None = None
+    stop_training: bool = False
+    _compiled: Any = None
+    _input: Any = None
 
     def __init__(self, module: nn.Module | None = None) -> None:
         super().__init__()
         if module is not None:
             if not isinstance(module, nn.Module):
                 raise TypeError(
-                    message("Model", f"wraps a module, not {type(module).__name__}.")
+                    message(
+                        "Model",
+                        f"wraps a module, not {type(module).__name__}.",
+                        "For several layers: ga.Sequential(...).",
+                    )
                 )
             self.module = module
-        self._compiled: Any = None
-        self.optimizer = None
-        self.history = None
-        self.stop_training = False
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if "module" not in self._modules:
@@ -77,41 +91,48 @@ class Model(nn.Module):
             return self.module.load_state_dict(state_dict, strict)
         return super().load_state_dict(state_dict, strict)
 
-    # compile ------------------------------------------------------------------------------------
+    # compile --------------------------------------------------------------------------------------
 
     def compile(
         self,
         optimizer: Any = "adam",
         loss: Any = None,
         metrics: Any = None,
+        weighted_metrics: Any = None,
         **elsewhere: Any,
     ) -> None:
         """Choose the optimiser, the loss and the metrics for `fit` and `evaluate`.
 
-        `optimizer`: a name ("adam"), or an instance made with the model's parameters. `loss`: a
-        name ("mse", "cross_entropy"), a loss of `ga.nn`, or a function of (y_true, y_pred).
-        `metrics`: a list of names ("accuracy"), metrics, or functions of (y_true, y_pred). Raises
-        TypeError for a keyword of another library, ValueError for an unknown name.
+        `optimizer`: a name ("adam", with the defaults of `ga.optim`), or an instance made with the
+        model's parameters. `loss`: a name ("mse", "cross_entropy"), a loss of `ga.nn`, which is
+        called with (input, target), or a function of (y_true, y_pred). `metrics`: a list of names
+        ("accuracy"), metrics, or functions of (y_true, y_pred); those in `weighted_metrics` heed
+        sample and class weights. Raises TypeError for a keyword of another library, ValueError for
+        an unknown name.
         """
         for name in elsewhere:
-            if name in _ELSEWHERE:
-                raise TypeError(
-                    message("compile", f"there is no {name}= here: write {_ELSEWHERE[name]}.")
-                )
-            raise TypeError(message("compile", f"has no argument {name!r}."))
-        chosen = named.optimizer(optimizer, self)
-        loss_fn = named.loss(loss, self) if loss is not None else None
-        measures = named.metrics(metrics, loss_fn)
+            what = f"there is no {name}= here."
+            mend = f"Write {_ELSEWHERE[name]}." if name in _ELSEWHERE else ""
+            raise TypeError(message("compile", what, mend))
+        chosen, complete = named.optimizer(optimizer, self)
+        check_optimizer(self, chosen, complete)
+        loss_fn = None if loss is None else named.loss(loss, self)
+        plain, weighted = named.metrics(metrics, weighted_metrics, loss_fn)
         self.optimizer = chosen
-        self._compiled = (loss_fn, measures, Mean("loss"))
+        self._compiled = _Compiled(loss_fn, plain, weighted, complete)
 
     @property
-    def metrics(self) -> list[Any]:
-        """The metrics that were compiled, the mean loss first."""
-        _, measures, mean_loss = self._require_compiled("metrics")
-        return [mean_loss, *measures]
+    def metrics(self) -> list[Metric]:
+        """The compiled metrics, the mean loss first."""
+        compiled = self._require_compiled("metrics")
+        return [compiled.mean_loss, *compiled.metrics, *compiled.weighted]
 
-    def _require_compiled(self, what: str) -> Any:
+    def reset_metrics(self) -> None:
+        """Forget what the metrics have seen."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def _require_compiled(self, what: str) -> _Compiled:
         if self._compiled is None:
             raise RuntimeError(
                 message(
@@ -122,42 +143,70 @@ class Model(nn.Module):
             )
         return self._compiled
 
-    # Steps --------------------------------------------------------------------------------------
+    # Steps ----------------------------------------------------------------------------------------
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
     ) -> GradArray:
-        """The compiled loss of a batch, each sample's weighted where weights are given."""
-        loss_fn = self._require_compiled("compute_loss")[0]
+        """The compiled loss of a batch, with each sample's weight where weights are given.
+
+        Of a model that returns a tuple, the first is compared with y.
+        """
+        loss_fn = self._require_compiled("compute_loss").loss
         if loss_fn is None:
             raise RuntimeError(
                 message(
                     "fit",
                     "compile was given no loss.",
-                    'Say model.compile(loss="mse"), or define train_step.',
+                    'Say compile(loss="mse"), or define train_step (and test_step for validation).',
                 )
             )
+        if y is None:
+            raise ValueError(
+                message("fit", "there is no y to compare with.", "Give fit(x, y), or define "
+                        "train_step (and test_step for validation).")
+            )  # fmt: skip
         y_pred = y_pred[0] if isinstance(y_pred, tuple) else y_pred
         if sample_weight is None:
             return loss_fn(y, y_pred)
-        losses = loss_fn.per_sample(y, y_pred)
-        if losses.ndim > 1:
-            losses = losses.reshape(losses.shape[0], -1).mean(axis=1)
-        weight = lift(sample_weight).astype(losses.dtype)
-        if weight.shape != losses.shape:
-            raise ValueError(
-                message(
-                    "fit",
-                    f"sample_weight has shape {weight.shape}, the losses have {losses.shape}.",
-                    "Give one weight per sample.",
-                )
-            )
-        return (losses * weight).mean()
+        return loss_fn.weighted(y, y_pred, sample_weight)
 
-    def train_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
-        """One step on one batch (x, y) or (x, y, sample_weight); returns the metrics by name.
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, loss: Any = None
+    ) -> dict[str, Any]:
+        """Add a batch to the metrics, and its loss; functions by name that give the values."""
+        compiled = self._require_compiled("compute_metrics")
+        y_pred = y_pred[0] if isinstance(y_pred, tuple) else y_pred
+        with no_grad():
+            if loss is not None:
+                compiled.mean_loss.update_state(loss.detach(), float(first_length(y_pred)))
+            for metric in compiled.metrics:
+                metric.update_state(y, y_pred)
+            for metric in compiled.weighted:
+                metric.update_state(y, y_pred, sample_weight)
+        return {metric.name: metric.result for metric in self.metrics}
 
-        A subclass may define its own in plain GradArray code.
+    def train_step(self, data: tuple[Any, ...]) -> Mapping[str, Any]:
+        """One step on one batch, (x, y) or (x, y, sample_weight); returns metrics by name.
+
+        A subclass may define its own in plain GradArray code. What it returns by name may be
+        GradArrays, of which `fit` tells the mean over the epoch, or numbers, told as they are.
+
+        >>> import gradarray as ga
+        >>> class Decayed(ga.Sequential):
+        ...     def train_step(self, data):
+        ...         x, y = data
+        ...         loss = ((self(x) - y) ** 2).mean()
+        ...         penalty = sum((p * p).sum() for p in self.parameters())
+        ...         self.optimizer.zero_grad()
+        ...         (loss + 0.01 * penalty).backward()
+        ...         self.optimizer.step()
+        ...         return {"loss": loss, "penalty": penalty}
+        >>> model = Decayed(ga.nn.Linear(2, 1))
+        >>> model.compile(optimizer="adam")
+        >>> history = model.fit([[1.0, 2.0]], [[3.0]], epochs=2, verbose=0)
+        >>> list(history.history)
+        ['loss', 'penalty']
         """
         x, y, weight = unpack(data)
         y_pred = self(x)
@@ -165,29 +214,20 @@ class Model(nn.Module):
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return self.measure(loss, y, y_pred, weight)
+        return self.compute_metrics(x, y, y_pred, weight, loss)
 
-    def test_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
+    def test_step(self, data: tuple[Any, ...]) -> Mapping[str, Any]:
         """The metrics of one batch, without training."""
         x, y, weight = unpack(data)
         y_pred = self(x)
-        return self.measure(self.compute_loss(x, y, y_pred, weight), y, y_pred, weight)
+        loss = self.compute_loss(x, y, y_pred, weight)
+        return self.compute_metrics(x, y, y_pred, weight, loss)
 
     def predict_step(self, data: tuple[Any, ...]) -> Any:
         """The output for one batch."""
         return self(unpack(data)[0])
 
-    def measure(self, loss: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """Add a batch to the metrics; the running values by name (computed when they are read)."""
-        _, measures, mean_loss = self._require_compiled("measure")
-        y_pred = y_pred[0] if isinstance(y_pred, tuple) else y_pred
-        with no_grad():
-            mean_loss.add(loss.detach(), len(y_pred))
-            for m in measures:
-                m.update_state(y, y_pred, sample_weight)
-        return {m.name: m.result for m in (mean_loss, *measures)}
-
-    # fit ----------------------------------------------------------------------------------------
+    # fit, evaluate, predict -----------------------------------------------------------------------
 
     def fit(
         self,
@@ -204,125 +244,75 @@ class Model(nn.Module):
         sample_weight: Any = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
     ) -> History:
         """Train for `epochs` passes over the data; returns the History of every epoch's metrics.
 
         `x`, `y`: arrays whose first axes count the samples, or `x` any iterable of batches
-        (x, y[, sample_weight]). `validation_split`: the last share of the samples, taken before
-        shuffling. `class_weight`: a weight per class number. `verbose`: 0 nothing, 1 or "auto" a
-        bar (a line per epoch where no bar can be drawn), 2 a line per epoch. Ctrl-C ends training
-        after the step at hand: the model stays usable and `model.history` holds every finished
-        epoch.
+        (x, y[, sample_weight]), see `ga.train.batches`. Batches of arrays have `batch_size` (32)
+        samples, `shuffle`d anew each epoch by `ga.random`. `validation_split`: the last share of
+        the samples, taken before shuffling. `validation_data`: (x, y[, sample_weight]) or batches.
+        `class_weight`: a weight per class number. `verbose`: 0 nothing, 1 or "auto" a bar (a line
+        per epoch where no bar can be drawn), 2 a line per epoch. Training starts with epoch number
+        `initial_epoch`, and ends after the step at hand when `model.stop_training` is set.
+
+        Ctrl-C, too, ends it after the step at hand, and is raised; the model stays usable, and
+        `model.history` holds every finished epoch. Raises ValueError for a recurrent or attention
+        layer that does not take the batch first, and for labels or shapes that do not fit.
+
+        >>> import gradarray as ga
+        >>> ga.random.seed(0)
+        >>> model = ga.Sequential(ga.nn.Linear(2, 8), ga.nn.Tanh(), ga.nn.Linear(8, 2))
+        >>> model.compile(ga.optim.Adam(model.parameters(), lr=0.1), "cross_entropy", ["accuracy"])
+        >>> x, y = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0]
+        >>> history = model.fit(x, y, epochs=50, verbose=0)
+        >>> history.history["accuracy"][-1]
+        1.0
         """
-        self._require_compiled("fit")
-        check_layers(self)
-        train, validation = self._data(
-            x, y, sample_weight, batch_size, shuffle, validation_split, validation_data,
-            validation_batch_size,
-        )  # fmt: skip
-        self.history = history = History()
-        total = steps_per_epoch or (len(train) if hasattr(train, "__len__") else None)
-        listed = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
-        params = {"epochs": epochs, "steps": total, "verbose": verbose}
-        calls = CallbackList([*listed, history], self, params)
-        bar = Progress(epochs, verbose=verbose)
-        was_training = self.training
-        self.stop_training = False
-        endless = iter(train) if steps_per_epoch else None
-        with BetweenBatches() as interrupt:
-            try:
-                calls.call("on_train_begin")
-                for epoch in range(initial_epoch, epochs):
-                    source = train if endless is None else _again(train, endless)
-                    batches = itertools.islice(source, steps_per_epoch)
-                    logs = self._epoch(epoch, batches, total, calls, bar, interrupt, class_weight)
-                    if validation is not None and (epoch + 1) % validation_freq == 0:
-                        logs |= {
-                            f"val_{k}": v for k, v in self._test(validation, calls, None).items()
-                        }
-                    calls.call("on_epoch_end", epoch, logs)
-                    bar.end(logs)
-                    interrupt.check()
-                    if self.stop_training:
-                        break
-            finally:
-                bar.close()
-                self.train(was_training)
-                calls.call("on_train_end", {k: v[-1] for k, v in history.history.items() if v})
-        return history
-
-    def _epoch(
-        self,
-        epoch: int,
-        batches: Iterable[Any],
-        total: int | None,
-        calls: CallbackList,
-        bar: Progress,
-        interrupt: BetweenBatches,
-        class_weight: Mapping[int, float] | None,
-    ) -> dict[str, float]:
-        for metric in self.metrics:
-            metric.reset_state()
-        calls.call("on_epoch_begin", epoch)
-        self.train(True)
-        bar.begin(total, epoch + 1)
-        logs: dict[str, Any] = {}
-        watched = calls.watches("on_train_batch_end")
-        step = 0
-        for step, data in enumerate(batches, 1):
-            calls.call("on_train_batch_begin", step - 1)
-            if class_weight is not None:
-                data = _weighted(data, class_weight)
-            logs = self.train_step(_lifted(data))
-            if watched:
-                calls.call("on_train_batch_end", step - 1, _read(logs))
-            bar.update(step, lambda logs=logs: _read(logs))
-            interrupt.check()
-            if self.stop_training:
-                break
-        if not step:
-            raise ValueError(
-                message(
-                    "fit",
-                    f"epoch {epoch + 1} got no batch.",
-                    "An iterator can be passed through once; give a list, ga.train.batches(...), "
-                    "or steps_per_epoch=.",
-                )
-            )
-        return _read(logs)
-
-    def _data(
-        self,
-        x: Any,
-        y: Any,
-        sample_weight: Any,
-        batch_size: int | None,
-        shuffle: bool,
-        validation_split: float,
-        validation_data: Any,
-        validation_batch_size: int | None,
-    ) -> tuple[Any, Any]:
-        size = batch_size or 32
+        compiled = self._require_compiled("fit")
+        check_layers(self, "fit")
+        check_optimizer(self, self.optimizer, compiled.complete)
+        for name, value in (("epochs", epochs), ("validation_freq", validation_freq)):
+            if not isinstance(value, (int, np.integer)) or value < (name != "epochs"):
+                raise ValueError(message("fit", f"{name} is a number of epochs, not {value!r}."))
+        if class_weight is not None:
+            weights.check_class_weight(class_weight)
+        size = 32 if batch_size is None else batch_size
         if is_batches(x, y):
-            if validation_split:
-                raise ValueError(
-                    message("fit", "validation_split needs arrays, not batches.", "Give both.")
-                )
-            train: Any = x
+            refuse_beside_batches(
+                "fit", y=y, batch_size=batch_size, sample_weight=sample_weight,
+                validation_split=validation_split or None,
+            )  # fmt: skip
+            train: Any = x if class_weight is None else weights.Weighted(x, class_weight)
         else:
             parts = (x, y, sample_weight)
             if validation_split and validation_data is None:
                 parts, validation_data = split_last(parts, validation_split)
+            if class_weight is not None:
+                parts = (*parts[:2], weights.by_class(parts[1], class_weight, parts[2]))
             train = Batches(*parts, batch_size=size, shuffle=shuffle)
-        if validation_data is None or is_batches(validation_data, None):
-            return train, validation_data
-        if not isinstance(validation_data, (tuple, list)):
-            raise TypeError(message("fit", "validation_data is (x, y), or batches."))
-        return train, Batches(*validation_data, batch_size=validation_batch_size or size)
-
-    # evaluate and predict -----------------------------------------------------------------------
+        passes = max(epochs - initial_epoch, 0)
+        source = Source(train, "fit", steps_per_epoch, passes, resume=True)
+        held_out: Source | None = None
+        if validation_data is not None:
+            again = size if validation_batch_size is None else validation_batch_size
+            held_out = Source(
+                as_batches(validation_data, again), "fit (validation)", validation_steps, passes
+            )
+        self.history = history = History()
+        listed = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        params = {
+            "epochs": epochs, "steps": source.total, "verbose": verbose,
+            "validation": held_out is not None,
+        }  # fmt: skip
+        calls = CallbackList([*listed, history], self, params)
+        self.stop_training = False
+        bar = Progress(epochs, verbose=verbose)
+        span = range(initial_epoch, epochs)
+        loop.fit(self, source, held_out, calls, bar, span, validation_freq)
+        return history
 
     def evaluate(
         self,
@@ -331,208 +321,90 @@ class Model(nn.Module):
         batch_size: int | None = None,
         verbose: int | str = "auto",
         sample_weight: Any = None,
-        callbacks: Iterable[Callback] | None = None,
+        steps: int | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """The loss, and the metrics if there are any: a number, a list, or a dict."""
+        """The loss, and the metrics if there are any: a number, a list, or a dict.
+
+        `x`, `y` and `sample_weight` are as for `fit`.
+        """
         self._require_compiled("evaluate")
-        data = x if is_batches(x, y) else Batches(x, y, sample_weight, batch_size or 32)
-        calls = CallbackList(callbacks or (), self, {"verbose": verbose})
-        logs = self._test(data, calls, Progress(verbose=verbose))
+        check_layers(self, "evaluate")
+        if is_batches(x, y):
+            refuse_beside_batches(
+                "evaluate", y=y, batch_size=batch_size, sample_weight=sample_weight
+            )
+            data = x
+        else:
+            data = Batches(x, y, sample_weight, 32 if batch_size is None else batch_size)
+        calls = _calls(self, callbacks, verbose)
+        logs = loop.test(self, Source(data, "evaluate", steps), calls, Progress(verbose=verbose))
         if return_dict:
             return logs
         values = list(logs.values())
         return values[0] if len(values) == 1 else values
-
-    def _test(self, data: Any, calls: CallbackList, bar: Progress | None) -> dict[str, float]:
-        for metric in self.metrics:
-            metric.reset_state()
-        logs: dict[str, Any] = {}
-        was_training = self.training
-        self.eval()
-        try:
-            calls.call("on_test_begin")
-            if bar is not None:
-                bar.begin(len(data) if hasattr(data, "__len__") else None)
-            with no_grad():
-                for step, batch in enumerate(data, 1):
-                    calls.call("on_test_batch_begin", step - 1)
-                    logs = self.test_step(_lifted(batch))
-                    if calls.watches("on_test_batch_end"):
-                        calls.call("on_test_batch_end", step - 1, _read(logs))
-                    if bar is not None:
-                        bar.update(step, lambda logs=logs: _read(logs))
-            found = _read(logs)
-            calls.call("on_test_end", found)
-            if bar is not None:
-                bar.end(found)
-        finally:
-            self.train(was_training)
-        return found
 
     def predict(
         self,
         x: Any,
         batch_size: int | None = None,
         verbose: int | str = 0,
-        callbacks: Iterable[Callback] | None = None,
+        steps: int | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
     ) -> Any:
-        """The outputs for all samples, as a NumPy array (or a pytree of them)."""
-        data = x if is_batches(x, None) else Batches(x, batch_size=batch_size or 32)
-        calls = CallbackList(callbacks or (), self, {"verbose": verbose})
-        bar = Progress(verbose=verbose)
-        outputs: list[Any] = []
-        was_training = self.training
-        self.eval()
-        try:
-            calls.call("on_predict_begin")
-            bar.begin(len(data) if hasattr(data, "__len__") else None)
-            with no_grad():
-                for step, batch in enumerate(data, 1):
-                    calls.call("on_predict_batch_begin", step - 1)
-                    batch = batch if isinstance(batch, tuple) else (batch,)
-                    y = self.predict_step(_lifted(batch))
-                    outputs.append(tree.map(lambda a: a.numpy(), y))
-                    calls.call("on_predict_batch_end", step - 1)
-                    bar.update(step)
-            bar.end()
-            calls.call("on_predict_end")
-        finally:
-            self.train(was_training)
-        if not outputs:
-            raise ValueError(message("predict", "no samples were given."))
-        return tree.map(lambda *parts: np.concatenate(parts), *outputs)
+        """The outputs for all samples, as a NumPy array (or a pytree of them).
+
+        `x`: an array, or batches, of which the first part of each is used.
+        """
+        check_layers(self, "predict")
+        size = 32 if batch_size is None else batch_size
+        data = x if is_batches(x) else Batches(x, batch_size=size)
+        calls = _calls(self, callbacks, verbose)
+        return loop.predict(self, Source(data, "predict", steps), calls, Progress(verbose=verbose))
+
+    # What it looks like ---------------------------------------------------------------------------
+
+    def remember_input(self, x: Any) -> None:
+        """Keep the form of an input, one sample of it, for `summary`."""
+        self._input = tree.map(lambda a: summary.Form((1, *a.shape[1:]), a.dtype), x)
 
     def summary(self, input: Any = None, print_fn: Any = print) -> None:
         """Print the layers with their output shapes, parameter counts and bytes.
 
-        `input`: an array, or its shape; without it the shapes stay blank.
+        `input`: an array, or the shape of one. Without it the shapes are those for one sample of
+        what the model last saw in `fit` or `predict`, and blank where it has seen nothing.
         """
-        from .summary import table
+        print_fn(summary.table(self, self._input if input is None else input))
 
-        print_fn(table(self, input))
-
-    # Files --------------------------------------------------------------------------------------
+    # Files ----------------------------------------------------------------------------------------
 
     def save(self, path: Any) -> None:
         """Write the parameters, the buffers and the configuration to a file; see `ga.load`."""
-        from .saving import save
-
-        save(self, path)
+        saving.save(self, path)
 
     def save_weights(self, path: Any) -> None:
         """Write the parameters and buffers alone."""
-        from .saving import save_weights
-
-        save_weights(self, path)
+        saving.save_weights(self, path)
 
     def load_weights(self, path: Any, strict: bool = True) -> Any:
         """Read parameters and buffers from a file; nothing changes if it does not fit."""
-        from .saving import load_weights
-
-        return load_weights(self, path, strict)
+        return saving.load_weights(self, path, strict)
 
 
-class Sequential(Model, nn.Sequential):
-    """Layers one after another, with compile, fit, evaluate and predict.
-
-    >>> import gradarray as ga
-    >>> model = ga.Sequential(ga.nn.Linear(2, 8), ga.nn.Tanh())
-    >>> model.add(ga.nn.Linear(8, 1))
-    >>> len(model)
-    3
-    """
-
-    def __init__(self, *layers: Any) -> None:
-        if len(layers) == 1 and isinstance(layers[0], (list, tuple)):
-            layers = tuple(layers[0])  # Keras gives a list
-        Model.__init__(self)
-        nn.Sequential.__init__(self, *layers)
-
-    def forward(self, x: Any) -> Any:
-        return nn.Sequential.forward(self, x)
-
-    def add(self, layer: nn.Module) -> None:
-        """Add a layer at the end."""
-        self.append(layer)
+saving.enter("Model", Model)
 
 
-# Data as fit takes it ---------------------------------------------------------------------------
+class _Compiled:
+    """What `compile` chose; `complete`: it made the optimiser of all parameters."""
+
+    def __init__(
+        self, loss: Any, metrics: list[Metric], weighted: list[Metric], complete: bool
+    ) -> None:
+        self.loss, self.metrics, self.weighted, self.complete = loss, metrics, weighted, complete
+        self.mean_loss = Mean("loss")
 
 
-def unpack(data: Any) -> tuple[Any, Any, Any]:
-    """(x, y, sample_weight) of a batch, None for what it lacks."""
-    if not isinstance(data, (tuple, list)):
-        return data, None, None
-    if len(data) > 3 or not data:
-        raise ValueError(
-            message(
-                "fit",
-                f"a batch is (x, y) or (x, y, sample_weight); this one has {len(data)} parts.",
-            )
-        )
-    x, y, weight = (*data, None, None)[:3]
-    return x, y, weight
-
-
-def is_batches(x: Any, y: Any) -> bool:
-    """Is `x` an iterable of batches rather than an array?"""
-    if y is not None or isinstance(x, (np.ndarray, GradArray, dict, str)) or x is None:
-        return False
-    if isinstance(x, (Batches, Iterator)):
-        return True
-    if isinstance(x, (list, tuple)):
-        first = x[0] if len(x) else None
-        return isinstance(first, (tuple, list)) and bool(first) and hasattr(first[0], "shape")
-    return hasattr(x, "__iter__") and not hasattr(x, "shape")
-
-
-def _again(train: Any, endless: Iterator[Any]) -> Iterator[Any]:
-    """Go on through an iterable across epochs, and begin anew where it ends."""
-    while True:
-        yield from endless
-        endless = iter(train)
-
-
-def _lifted(data: Any) -> Any:
-    return tree.map(lambda a: a if isinstance(a, GradArray) else lift(a), data)
-
-
-def _read(logs: Mapping[str, Any]) -> dict[str, float]:
-    values: list[tuple[str, Any]] = [(k, v() if callable(v) else v) for k, v in logs.items()]
-    return {k: float(v) for k, v in values}
-
-
-def _weighted(data: Any, class_weight: Mapping[int, float]) -> Any:
-    x, y, weight = unpack(data)
-    labels = _values(y)
-    if labels.ndim > 1 and labels.shape[-1] > 1:
-        labels = labels.argmax(-1)
-    labels = labels.reshape(-1)
-    unknown = sorted({int(c) for c in labels} - {int(c) for c in class_weight})
-    if unknown:
-        raise ValueError(
-            message("fit", f"class_weight has no weight for class {unknown[0]}.")
-        )
-    factors = np.array([class_weight[int(c)] for c in labels])
-    if weight is not None:
-        factors = factors * _values(weight)
-    return x, y, wrap(factors)
-
-
-def _values(x: Any) -> np.ndarray:
-    return x.numpy() if isinstance(x, GradArray) else np.asarray(x)
-
-
-def check_layers(model: nn.Module) -> None:
-    """Refuse layers that read the batch along the second axis: `fit` gives it first."""
-    for path, layer in model.named_modules():
-        if getattr(layer, "batch_first", True) is False:
-            raise ValueError(
-                message(
-                    "fit",
-                    f"{path} ({type(layer).__name__}) has batch_first=False, and would read the "
-                    "batch as time.",
-                    "Make it with batch_first=True.",
-                )
-            )
+def _calls(model: Model, callbacks: Any, verbose: Any) -> CallbackList:
+    listed = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    return CallbackList(listed, model, {"verbose": verbose})

@@ -1,14 +1,15 @@
-"""What `compile` takes by name: optimisers, losses, metrics."""
+"""What `compile` takes: optimisers, losses and metrics by name, as instances, or as functions."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from .. import nn, optim
 from ..errors import message
-from .metrics import BY_NAME, Accuracy, MeanMetric, Metric
+from . import metrics as m
+from .losses import FunctionLoss, ModuleLoss, check_broadcast
 
 OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "sgd": optim.SGD,
@@ -16,6 +17,7 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "adamw": optim.AdamW,
     "adamax": optim.Adamax,
     "nadam": optim.NAdam,
+    "radam": optim.RAdam,
     "rmsprop": optim.RMSprop,
     "adagrad": optim.Adagrad,
     "adadelta": optim.Adadelta,
@@ -28,24 +30,25 @@ LOSSES: dict[str, type[nn.Module]] = {
     "mean_absolute_error": nn.L1Loss,
     "huber": nn.HuberLoss,
     "smooth_l1": nn.SmoothL1Loss,
-    "binary_crossentropy": nn.BCELoss,
     "bce": nn.BCELoss,
+    "binary_crossentropy": nn.BCELoss,
     "bce_with_logits": nn.BCEWithLogitsLoss,
     "cross_entropy": nn.CrossEntropyLoss,
     "categorical_crossentropy": nn.CrossEntropyLoss,
     "sparse_categorical_crossentropy": nn.CrossEntropyLoss,
     "nll": nn.NLLLoss,
-    "kl_divergence": nn.KLDivLoss,
 }
 
+_CLASS_AXIS_1 = (nn.CrossEntropyLoss, nn.NLLLoss)
 
-def optimizer(given: Any, model: nn.Module) -> Any:
-    """An optimiser from a name, a class, or as it is."""
+
+def optimizer(given: Any, model: nn.Module) -> tuple[Any, bool]:
+    """An optimiser from a name or a class (made here, of all parameters: True), or as it is."""
     if isinstance(given, str):
         given = _find(given, OPTIMIZERS, "optimizer")
     if isinstance(given, type) and issubclass(given, optim.Optimizer):
         method: Any = given
-        return method(model.parameters())
+        return method(model.parameters()), True
     if not isinstance(given, optim.Optimizer):
         raise TypeError(
             message(
@@ -54,33 +57,26 @@ def optimizer(given: Any, model: nn.Module) -> Any:
                 "For example optimizer=ga.optim.Adam(model.parameters(), lr=1e-3).",
             )
         )
-    own = {id(p) for p in model.parameters()}
-    if not any(id(p) in own for group in given.param_groups for p in group["params"]):
-        raise ValueError(
-            message(
-                "compile",
-                f"the optimiser {type(given).__name__} holds none of this model's parameters.",
-                "Make it with model.parameters().",
-            )
-        )
-    return given
+    return given, False
 
 
-def loss(given: Any, model: nn.Module) -> Callable[..., Any]:
-    """A loss as a function of (y_true, y_pred, reduction); nn's take (input, target)."""
+def loss(given: Any, model: nn.Module) -> ModuleLoss | FunctionLoss:
+    """A loss called with (y_true, y_pred); those of `nn`, and any module, take (input, target)."""
     if isinstance(given, str):
-        given = _find(given, LOSSES, "loss")()
-    elif isinstance(given, type) and issubclass(given, nn.Module):
+        given = _find(given, LOSSES, "loss")
+    if isinstance(given, type) and issubclass(given, nn.Module):
         given = given()
-    if isinstance(given, nn.CrossEntropyLoss) and isinstance(_last(model), nn.Softmax):
+    last = type(last_layer(model))
+    if isinstance(given, nn.CrossEntropyLoss) and last in (nn.Softmax, nn.LogSoftmax):
+        mend = "Leave it out (and apply ga.softmax to what predict gives)"
+        mend += ", or use loss='nll'." if last is nn.LogSoftmax else "."
         raise ValueError(
             message(
-                "compile",
-                "cross-entropy takes logits, and the model ends in a Softmax.",
-                "Leave the Softmax out (and apply ga.softmax to what predict gives).",
+                "compile", f"cross-entropy takes logits, and the model ends in {last.__name__}.",
+                mend,
             )
-        )
-    if isinstance(given, nn.BCEWithLogitsLoss) and isinstance(_last(model), nn.Sigmoid):
+        )  # fmt: skip
+    if isinstance(given, nn.BCEWithLogitsLoss) and last is nn.Sigmoid:
         raise ValueError(
             message(
                 "compile",
@@ -89,92 +85,85 @@ def loss(given: Any, model: nn.Module) -> Callable[..., Any]:
             )
         )
     if isinstance(given, nn.Module):
-        return _ModuleLoss(given)
+        return ModuleLoss(given)
     if callable(given):
-        return _CallableLoss(given)
-    raise TypeError(message("compile", f"loss is a name, a loss or a function, not {given!r}."))
+        return FunctionLoss(given)
+    raise TypeError(
+        message(
+            "compile",
+            f"loss is a name, a loss of ga.nn or a function of (y_true, y_pred), not {given!r}.",
+        )
+    )
 
 
-class _ModuleLoss:
-    """A loss of `nn`: called with (input, target), its reduction switched where weights need it."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        self.logits = isinstance(module, nn.BCEWithLogitsLoss)
-
-    def __call__(self, y_true: Any, y_pred: Any) -> Any:
-        return self.module(y_pred, y_true)
-
-    def per_sample(self, y_true: Any, y_pred: Any) -> Any:
-        outer = self.module.reduction
-        self.module.reduction = "none"
-        try:
-            return self.module(y_pred, y_true)
-        finally:
-            self.module.reduction = outer
-
-
-class _CallableLoss:
-    """A function (y_true, y_pred) as Keras has them; what it gives is averaged."""
-
-    logits = False
-
-    def __init__(self, fn: Callable[..., Any]) -> None:
-        self.fn = fn
-
-    def __call__(self, y_true: Any, y_pred: Any) -> Any:
-        value = self.fn(y_true, y_pred)
-        return value.mean() if value.ndim else value
-
-    def per_sample(self, y_true: Any, y_pred: Any) -> Any:
-        value = self.fn(y_true, y_pred)
-        if not value.ndim:
+def metrics(plain: Any, weighted: Any, loss_fn: Any) -> tuple[list[m.Metric], list[m.Metric]]:
+    """Both lists of metrics, from names, classes, instances or functions of (y_true, y_pred)."""
+    found = [[_metric(each, loss_fn) for each in _listed(given)] for given in (plain, weighted)]
+    names = ["loss", *(metric.name for metric in (*found[0], *found[1]))]
+    for name in names:
+        if names.count(name) > 1:
             raise ValueError(
                 message(
-                    "fit",
-                    "weights were given, and the loss function returns one number.",
-                    "Return one loss per sample, shape (N,), so that each can be weighted.",
+                    "compile",
+                    f"two metrics are named {name!r}.",
+                    "Give one of them another: metrics.Precision(name=...).",
                 )
             )
-        return value
+    return found[0], found[1]
 
 
-def metrics(given: Any, loss_fn: Any) -> list[Metric]:
-    """Metrics from names, classes, instances or functions (y_true, y_pred)."""
+def _listed(given: Any) -> list[Any]:
     if given is None:
         return []
-    if isinstance(given, (str, Metric)) or callable(given):
-        given = [given]
-    if not isinstance(given, Iterable):
-        raise TypeError(message("compile", f"metrics is a list, not {given!r}."))
-    return [_metric(m, loss_fn) for m in given]
+    if isinstance(given, (str, m.Metric)) or callable(given):
+        return [given]
+    if isinstance(given, (list, tuple)):
+        return list(given)
+    raise TypeError(message("compile", f"metrics is a list, not {given!r}."))
 
 
-def _metric(given: Any, loss_fn: Any) -> Metric:
+def _metric(given: Any, loss_fn: Any) -> m.Metric:
     if isinstance(given, str):
-        if given in ("accuracy", "acc"):
-            return Accuracy(given, 0.0 if loss_fn is not None and loss_fn.logits else 0.5)
-        return _find(given, BY_NAME, "metric")(name=given)
-    if isinstance(given, type) and issubclass(given, Metric):
+        return _by_name(given, loss_fn)
+    if isinstance(given, type) and issubclass(given, m.Metric):
         return given()
-    if isinstance(given, Metric):
+    if isinstance(given, m.Metric):
         return given
     if callable(given):
-        return _CallableMetric(given)
+        return _FunctionMetric(given)
     raise TypeError(message("compile", f"{given!r} is no metric."))
 
 
-class _CallableMetric(MeanMetric):
+def _by_name(name: str, loss_fn: Any) -> m.Metric:
+    """A metric that reads predictions as the loss does: as logits, classes along axis 1."""
+    kind: Any = _find(name, m.BY_NAME, "metric")
+    module = getattr(loss_fn, "module", None)
+    logits = isinstance(module, nn.BCEWithLogitsLoss)
+    if kind is m.Accuracy:
+        axis = 1 if isinstance(module, _CLASS_AXIS_1) else -1
+        return kind(name, 0.0 if logits else 0.5, axis)
+    if logits and kind is m.BinaryAccuracy:
+        return kind(name, threshold=0.0)
+    if logits and kind in (m.Precision, m.Recall, m.F1Score):
+        return kind(thresholds=0.0, name=name)
+    if logits and kind is m.AUC:
+        return kind(name=name, from_logits=True)
+    return kind(name=name)
+
+
+class _FunctionMetric(m.MeanMetric):
+    """A function (y_true, y_pred) as a metric: the mean of what it gives."""
+
     def __init__(self, fn: Callable[..., Any]) -> None:
         super().__init__(getattr(fn, "__name__", "metric"))
         self.fn = fn
 
     def values(self, y_true: Any, y_pred: Any) -> Any:
-        value = self.fn(y_true, y_pred)
-        return value if value.ndim else value.reshape(1)
+        check_broadcast(y_true, y_pred, self.name)
+        return self.fn(y_true, y_pred)
 
 
-def _last(model: nn.Module) -> nn.Module:
+def last_layer(model: nn.Module) -> nn.Module:
     """The layer whose output the model returns, as far as Sequential tells."""
     while True:
         if isinstance(model, nn.Sequential) and len(model):

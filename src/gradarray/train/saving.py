@@ -1,9 +1,11 @@
 """Model files: one safetensors file with the arrays, and the configuration in its header.
 
-The configuration is JSON: for every module its class, its arguments and its parts. Only classes of
-gradarray, and classes entered with `register`, are ever built from a file; nothing in a file is
-executed, and no pickle is read or written. Names are those of `state_dict`, PyTorch's where the
-layers are, so other programs' safetensors files load into a model with `ga.load(path, into=model)`.
+The header's metadata holds "format" ("gradarray"), "version" and "config", a JSON text: a module is
+its class and the arguments that it is made of, which may be modules themselves; beside it stand the
+arrays that are shared under several names and those that are frozen. Only classes of gradarray, and
+classes entered with `register`, are ever built from a file; nothing in a file is executed, and no
+pickle is read or written. Names of arrays are those of `state_dict`, PyTorch's where the layers
+are, so safetensors files of other programs load into a model with `ga.load(path, into=model)`.
 """
 
 from __future__ import annotations
@@ -12,21 +14,34 @@ import json
 import os
 from typing import Any, TypeVar
 
-from .. import nn
+import numpy as np
+
+from .. import nn, random
+from ..array import GradArray
 from ..errors import message
+from ..nn.layer import limited
 from . import safetensors
-from .model import Model, Sequential
+from .safetensors import ModelFileError
 
 FORMAT = "gradarray"
 VERSION = 1
-_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_MODULE = "module"  # the key that tells a module from a plain dict
 
-_classes: dict[str, type[nn.Module]] = {}
+_library: dict[str, type[nn.Module]] = {}
+_users: dict[str, type[nn.Module]] = {}
 C = TypeVar("C", bound=type[nn.Module])
+
+
+def enter(name: str, cls: type[nn.Module]) -> None:
+    """Make a class of `train` known to model files."""
+    _library[f"train.{name}"] = cls
 
 
 def register(cls: C) -> C:
     """Let `ga.load` rebuild a class of yours: a decorator. Its `get_config` tells the arguments.
+
+    A class is known by its name. Raises ValueError if another class has that name; the same class,
+    defined anew, takes the place of the old one.
 
     >>> import gradarray as ga
     >>> @ga.train.register
@@ -37,33 +52,44 @@ def register(cls: C) -> C:
     ...     def forward(self, x):
     ...         return self.layer(x)
     """
-    _classes[f"user.{cls.__name__}"] = cls
+    old = _users.get(cls.__name__)
+    if old is not None and (old.__module__, old.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(
+            message(
+                "register",
+                f"{cls.__name__} is registered already, by {old.__module__}.{old.__qualname__}.",
+                "Rename one of the two.",
+            )
+        )
+    _users[cls.__name__] = cls
     return cls
+
+
+# Configuration ------------------------------------------------------------------------------------
 
 
 def _name_of(module: nn.Module) -> str:
     cls = type(module)
-    for name, known in _classes.items():
-        if known is cls:
-            return name
-    if cls in (Model, Sequential):
+    if _users.get(cls.__name__) is cls:
+        return f"user.{cls.__name__}"
+    if _library.get(f"train.{cls.__name__}") is cls:
         return f"train.{cls.__name__}"
     if getattr(nn, cls.__name__, None) is cls:
         return f"nn.{cls.__name__}"
     return f"other.{cls.__name__}"
 
 
-def _class_of(name: str, path: Any) -> type[nn.Module]:
+def _class_of(name: str, path: Any) -> Any:
     kind, _, label = name.partition(".")
     found: Any = None
     if kind == "nn" and not label.startswith("_"):
         found = nn.__dict__.get(label)
     elif kind == "train":
-        found = {"Model": Model, "Sequential": Sequential}.get(label)
+        found = _library.get(name)
     else:
-        found = _classes.get(f"user.{label}")
+        found = _users.get(label)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise safetensors.ModelFileError(
+        raise ModelFileError(
             message(
                 "load",
                 f"{path} holds a {label}, which is not a class that can be rebuilt here.",
@@ -74,53 +100,78 @@ def _class_of(name: str, path: Any) -> type[nn.Module]:
     return found
 
 
-def config_of(module: nn.Module) -> dict[str, Any]:
-    """What a module is made of, as JSON: class, arguments, parts of a container."""
-    config: dict[str, Any] = {"class": _name_of(module)}
-    if type(module) is Model:
-        config["parts"] = {"module": config_of(module.module)}
-    elif isinstance(module, _CONTAINERS) and type(module) in (*_CONTAINERS, Sequential):
-        config["parts"] = {name: config_of(part) for name, part in module.named_children()}
-    elif config["class"].startswith("other."):
-        config["config"] = {}
-    else:
-        config["config"] = module.get_config()
-    if not module.training:
-        config["training"] = False
-    return config
+def _encode(value: Any) -> Any:
+    """A module, or an argument of one, as JSON."""
+    if isinstance(value, nn.Module):
+        name = _name_of(value)
+        # A class that cannot be rebuilt need not tell its arguments.
+        config = {} if name.startswith("other.") else value.get_config()
+        out: dict[str, Any] = {_MODULE: name, "config": _encode(dict(config))}
+        if not value.training:
+            out["training"] = False
+        return out
+    if isinstance(value, dict):
+        return {str(key): _encode(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encode(item) for item in value]
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return np.dtype(value).name
+    if isinstance(value, (GradArray, np.ndarray, np.generic)):
+        return value.tolist()
+    return value
 
 
-def _build(config: Any, path: Any) -> nn.Module:
-    if not isinstance(config, dict) or not isinstance(config.get("class"), str):
-        raise safetensors.ModelFileError(
-            message("load", f"{path}: the configuration is damaged.")
-        )
-    cls = _class_of(config["class"], path)
-    parts = config.get("parts")
+def _decode(value: Any, path: Any) -> Any:
+    if isinstance(value, list):
+        return [_decode(item, path) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if _MODULE not in value:
+        return {key: _decode(item, path) for key, item in value.items()}
+    name, config = value[_MODULE], value.get("config")
+    if not isinstance(name, str) or not isinstance(config, dict):
+        raise ModelFileError(message("load", f"{path}: the configuration is damaged."))
+    cls = _class_of(name, path)
+    arguments = _decode(config, path)
     try:
-        if parts is not None:
-            built = {str(name): _build(part, path) for name, part in parts.items()}
-            if cls is Model:
-                module: Any = Model(built["module"])
-            elif issubclass(cls, nn.ModuleList):
-                module = cls(list(built.values()))
-            elif issubclass(cls, nn.ModuleDict):
-                module = cls(built)
-            else:
-                module = cls()
-                for name, part in built.items():
-                    module.add_module(name, part)
-        else:
-            module = cls.from_config(config["config"])
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        if isinstance(error, safetensors.ModelFileError):
-            raise
-        raise safetensors.ModelFileError(
-            message("load", f"{path}: {config['class']} cannot be made from its file: {error}")
-        ) from None
-    if config.get("training") is False:
+        module = cls.from_config(arguments)
+    except ModelFileError:
+        raise
+    except Exception as error:  # whatever a constructor does with arguments that no one checked
+        raise ModelFileError(
+            message("load", f"{path}: {name} cannot be made as the file says: {error}")
+        ) from error
+    if value.get("training") is False:
         module.training = False
     return module
+
+
+def _shared(model: nn.Module) -> list[list[str]]:
+    """Names under which one and the same array stands."""
+    names: dict[int, list[str]] = {}
+    for name, handle in nn.state.entries(model).items():
+        names.setdefault(id(handle), []).append(name)
+    return [group for group in names.values() if len(group) > 1]
+
+
+def _place(model: nn.Module, name: str) -> tuple[dict[str, Any], str]:
+    """The table in which the array of this name stands, and its name there."""
+    path, _, last = name.rpartition(".")
+    module = model.get_submodule(path)
+    return (module._parameters if last in module._parameters else module._buffers), last
+
+
+def _share(model: nn.Module, groups: list[list[str]]) -> None:
+    for first, *others in groups:
+        table, name = _place(model, first)
+        for other in others:
+            target, last = _place(model, other)
+            if target[last].shape != table[name].shape:
+                raise ValueError(f"{first} and {other} are shared, and have different shapes")
+            target[last] = table[name]
+
+
+# Files --------------------------------------------------------------------------------------------
 
 
 def save(model: nn.Module, path: str | os.PathLike[str]) -> None:
@@ -128,13 +179,16 @@ def save(model: nn.Module, path: str | os.PathLike[str]) -> None:
 
     Raises TypeError for constructor arguments that JSON cannot hold.
     """
+    inner = _unwrapped(model)
+    frozen = [name for name, p in inner.named_parameters() if not p.requires_grad]
+    content = {"model": _encode(model), "shared": _shared(inner), "frozen": frozen}
     try:
-        config = json.dumps(config_of(model))
-    except TypeError as error:
+        config = json.dumps(content, allow_nan=False)
+    except (TypeError, ValueError) as error:
         raise TypeError(
             message(
                 "save",
-                f"an argument of a layer is not JSON: {error}.",
+                f"an argument of a layer cannot be written as JSON: {error}.",
                 "Define get_config and from_config on its class, or use save_weights.",
             )
         ) from None
@@ -157,7 +211,8 @@ def load(path: str | os.PathLike[str], into: nn.Module | None = None) -> Any:
     """The model in a file, rebuilt; or its arrays read `into` a model of yours.
 
     Raises ModelFileError (a ValueError) for a file that is damaged, or whose class is not known
-    here; ValueError where names or shapes do not fit, leaving `into` as it was.
+    here; ValueError where names or shapes do not fit, leaving `into` as it was. A rebuilt model
+    takes no more memory than the arrays in the file, whatever its configuration says.
 
     >>> import gradarray as ga, tempfile, pathlib
     >>> model = ga.Sequential(ga.nn.Linear(2, 3), ga.nn.Tanh())
@@ -173,19 +228,55 @@ def load(path: str | os.PathLike[str], into: nn.Module | None = None) -> Any:
         into.load_state_dict(arrays)
         return into
     if "config" not in metadata:
-        raise safetensors.ModelFileError(
+        raise ModelFileError(
             message(
                 "load",
                 f"{path} holds arrays but no configuration of a model.",
                 "Make the model and give ga.load(path, into=model).",
             )
         )
+    if metadata.get("version") != str(VERSION):
+        raise ModelFileError(
+            message(
+                "load",
+                f"{path} is written in version {metadata.get('version')!r} of the format; this "
+                f"release reads version {VERSION}.",
+            )
+        )
     try:
-        config = json.loads(metadata["config"])
-    except (ValueError, RecursionError):
-        raise safetensors.ModelFileError(
-            message("load", f"{path}: the configuration is not JSON.")
+        return _rebuild(json.loads(metadata["config"]), arrays, path)
+    except ModelFileError:
+        raise
+    except RecursionError:
+        raise ModelFileError(
+            message("load", f"{path}: the configuration is nested too deeply.")
         ) from None
-    model = _build(config, path)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelFileError(
+            message("load", f"{path}: the configuration is damaged: {error}")
+        ) from error
+
+
+def _rebuild(content: Any, arrays: dict[str, np.ndarray], path: Any) -> nn.Module:
+    # New layers draw their first values: the user's stream of random numbers must not notice.
+    stream = random.default_generator.state_dict()
+    try:
+        with limited(len(arrays), sum(a.size for a in arrays.values())):
+            model = _decode(content["model"], path)
+    finally:
+        random.default_generator.load_state_dict(stream)
+    if not isinstance(model, nn.Module):
+        raise ModelFileError(message("load", f"{path}: the configuration is of no module."))
+    inner = _unwrapped(model)
+    _share(inner, content["shared"])
     model.load_state_dict(arrays)
+    for name in content["frozen"]:
+        inner.get_parameter(name).requires_grad_(False)
+    return model
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The module whose names the file has: a Model that only wraps adds nothing to them."""
+    if type(model) is _library["train.Model"]:
+        return model._modules["module"] or model
     return model

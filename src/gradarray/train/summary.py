@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from .. import nn
+from .. import nn, tree
 from ..array import GradArray, lift, wrap
 from ..graph import no_grad
 
+_HEAD = ("layer", "type", "output", "parameters", "bytes")
+_TEXTS = 3  # the columns that are texts; the others are numbers
+
+
+class Form:
+    """Shape and dtype of an input."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.shape, self.dtype = shape, dtype
+
 
 def table(model: nn.Module, input: Any) -> str:
-    """The summary as text; shapes come from one recorded call on zeros of the input's shape."""
+    """The summary as text; shapes come from one recorded call on `input`, or on zeros of its form.
+
+    A row is a layer without parts, or a module with parameters beside those of its parts.
+    """
     shapes = {} if input is None else _shapes(model, input)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for path, layer in model.named_modules():
-        if path and not any(True for _ in layer.children()):
-            count = sum(p.size for p in layer.parameters(recurse=False))
-            rows.append(
-                (path, type(layer).__name__, shapes.get(id(layer), ""), f"{count:,}")
-            )
-    head = ("layer", "type", "output", "parameters")
-    widths = [max(len(r[k]) for r in (head, *rows)) for k in range(4)]
+        own = list(layer.parameters(recurse=False))
+        if own or (not any(True for _ in layer.children()) and path):
+            name = path or type(layer).__name__
+            count, size = sum(p.size for p in own), sum(p.nbytes for p in own)
+            shape = shapes.get(id(layer), "")
+            rows.append((name, type(layer).__name__, shape, f"{count:,}", f"{size:,}"))
+    widths = [max(len(row[k]) for row in (_HEAD, *rows)) for k in range(len(_HEAD))]
 
     def line(row: tuple[str, ...]) -> str:
-        left = "  ".join(text.ljust(w) for text, w in zip(row[:3], widths, strict=False))
-        return f"{left}  {row[3].rjust(widths[3])}".rstrip()
+        cells = zip(row, widths, strict=True)
+        return "  ".join(
+            text.ljust(width) if k < _TEXTS else text.rjust(width)
+            for k, (text, width) in enumerate(cells)
+        )
 
-    rule = "─" * len(line(head))
-    trained = [p for p in model.parameters() if p.requires_grad]
-    frozen = [p for p in model.parameters() if not p.requires_grad]
-    buffers = list(model.buffers())
-    tail = [f"trainable  {_amount(trained)}"]
-    if frozen:
-        tail.append(f"frozen     {_amount(frozen)}")
-    if buffers:
-        tail.append(f"buffers    {_amount(buffers)}")
+    rule = "─" * len(line(_HEAD))
+    amounts = {
+        "trainable": [p for p in model.parameters() if p.requires_grad],
+        "frozen": [p for p in model.parameters() if not p.requires_grad],
+        "buffers": list(model.buffers()),
+    }
+    tail = [f"{what:9}  {_amount(held)}" for what, held in amounts.items() if held]
     name = type(getattr(model, "module", model)).__name__
-    return "\n".join([name, rule, line(head), rule, *map(line, rows), rule, *tail])
+    return "\n".join([name, rule, line(_HEAD), rule, *map(line, rows), rule, *tail])
 
 
-def _amount(arrays: Sequence[GradArray]) -> str:
-    total, size = sum(a.size for a in arrays), sum(a.nbytes for a in arrays)
+def _amount(arrays: Iterable[GradArray]) -> str:
+    total, size = (sum(n) for n in zip(*((a.size, a.nbytes) for a in arrays), strict=True))
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= scale:
             return f"{total:,} values, {size / scale:.4g} {unit}"
@@ -54,9 +68,11 @@ def _shapes(model: nn.Module, input: Any) -> dict[int, str]:
     """Output shapes by layer, seen by hooks during one call."""
     if isinstance(input, tuple) and all(isinstance(n, int) for n in input):
         kind = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-        x: Any = wrap(np.zeros(input, kind))
-    else:
-        x = lift(input)
+        input = Form(input, kind)
+    x = tree.map(
+        lambda a: wrap(np.zeros(a.shape, a.dtype)) if isinstance(a, Form) else lift(a),
+        np.asarray(input) if isinstance(input, list) else input,
+    )
     found: dict[int, str] = {}
 
     def look(layer: nn.Module, args: Any, y: Any) -> None:
@@ -64,14 +80,15 @@ def _shapes(model: nn.Module, input: Any) -> dict[int, str]:
         if hasattr(first, "shape"):
             found[id(layer)] = str(tuple(first.shape))
 
-    handles = [layer.register_forward_hook(look) for layer in model.modules()]
-    was_training = model.training
+    modules = list(model.modules())
+    modes = [module.training for module in modules]
+    handles = [module.register_forward_hook(look) for module in modules]
     model.eval()
     try:
         with no_grad():
             model(x)
     finally:
-        for handle in handles:
+        for module, mode, handle in zip(modules, modes, handles, strict=True):
             handle.remove()
-        model.train(was_training)
+            module.training = mode
     return found
