@@ -45,6 +45,7 @@ from .ops.stats import *
 from .ops.take import *
 from .ops.unfold import *
 from .ops.vectors import *
+from .transforms.batch import vmap
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp
 

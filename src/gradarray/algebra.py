@@ -568,6 +568,8 @@ class _Given:
     inputs_of: Callable[..., Any]
     handle_on: Callable[..., Any]
     alias: Callable[..., Any]
+    apply_batched: Callable[..., Any]
+    on_all_levels: Callable[..., Any]
     pull_through: Callable[..., Any]
     absorb: Callable[..., Any]
     sum: Callable[..., Any]

@@ -243,6 +243,16 @@ class GradArray(ArrayMethods):
             )
         return bool(self._data.item())
 
+    # What vmap overrides: the handle of one example among many ------------------------------------
+
+    def _base(self) -> GradArray:
+        """The array that is recorded: itself, or behind one example the array of all of them."""
+        return self
+
+    def _like(self, value: GradArray) -> GradArray:
+        """`value`, of the base's shape, as a handle like this one."""
+        return value
+
     # Gradients ----------------------------------------------------------------------------------
 
     def zero_grad(self) -> None:

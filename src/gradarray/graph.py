@@ -120,6 +120,7 @@ class _Mode(threading.local):
     grad = True  # are operations recorded?
     raw = 0  # > 0 inside a sweep on raw arrays: library functions answer arrays with arrays
     rule = ""  # the op whose hand-written rule is running
+    levels: tuple[Any, ...] = ()  # the vmaps that are running, the innermost last
 
 
 flags = _Flags()

@@ -31,6 +31,10 @@ PLAIN: frozenset[type] = frozenset(
 
 def apply(op: type[Kind], *operands: Any, **params: Any) -> Any:
     """Compute `op` on its operands and record it: the general path, for any kind and any count."""
+    if flags.special and mode.levels:
+        for x in operands:
+            if isinstance(x, GradArray) and x._base() is not x:
+                return given.apply_batched(op, operands, params)
     raw = []
     parents: list[Grad | None] = []
     seen = needed = False

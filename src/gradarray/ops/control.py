@@ -24,14 +24,15 @@ class AliasGrad(Linear):
 
 def alias(x: GradArray) -> GradArray:
     """A handle on the same value with a node of its own, also where x needs no gradient."""
+    inner = x._base()
     node = AliasGrad()
-    node.parents = (x._node,)
+    node.parents = (inner._node,)
     node.saved = ()
     node.metas = None
     node.params = {}
     node.plan = AliasGrad.plan_for((True,))
     node.seq = next_seq()
-    return wrap(x._data, GradArray, node)
+    return x._like(wrap(inner._data, GradArray, node))
 
 
 @public(differentiable=False, reference=lambda x: x, cases=[case(arr(2, 3))])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import graph, tree
+from ..algebra import given
 from ..array import GradArray, from_user, wrap
 from ..errors import DTypeError, ShapeError, message
 from ..graph import Grad, mode
@@ -35,13 +36,13 @@ class Arguments:
                     message(op, f"argnums={k}, but the function got {len(args)} arguments.")
                 )
             if isinstance(args[k], (GradArray, float, np.ndarray)):
-                x = alias(primal(args[k], op, k, tree.LEAF, 0))
+                x = entered(primal(args[k], op, k, tree.LEAF, 0))
                 self.aliases.append(x)
                 self.forms.append(tree.LEAF)
                 self.args[k] = x
                 continue
             leaves, form = tree.flatten(args[k])
-            aliased = [alias(primal(x, op, k, form, n)) for n, x in enumerate(leaves)]
+            aliased = [entered(primal(x, op, k, form, n)) for n, x in enumerate(leaves)]
             self.aliases += aliased
             self.forms.append(form)
             self.args[k] = aliased[0] if form is tree.LEAF else tree.unflatten(form, aliased)
@@ -74,13 +75,18 @@ class Arguments:
             if node is None:
                 return y
             reaches = node.seq < self.floor or graph.ancestry([node], self.floor)[1]
-            return y if attach and reaches else wrap(y._data)
+            return y if attach and reaches else y.detach()
         if y is None or isinstance(y, (float, int, str)):
             return y
         leaves, form = tree.flatten(y)
         if form is tree.LEAF:
             return y
         return tree.unflatten(form, [self.leave(leaf, attach) for leaf in leaves])
+
+
+def entered(x: GradArray) -> GradArray:
+    """An alias of `x`, inside vmap with a value of its own for each example."""
+    return alias(given.on_all_levels(x) if mode.levels else x)
 
 
 def primal(x: Any, op: str, k: int, form: tree.Structure, n: int) -> GradArray:
@@ -176,12 +182,12 @@ def matching(
     value: Any, likes: Sequence[GradArray], form: tree.Structure, op: str, what: str
 ) -> list[Any]:
     """The leaves of a pytree of tangents or cotangents, checked against what they belong to."""
-    leaves, given = tree.flatten(value)
-    if given != form:
+    leaves, came = tree.flatten(value)
+    if came != form:
         raise TypeError(
             message(
                 op,
-                f"the {what} has structure {tree.describe(given)}, expected "
+                f"the {what} has structure {tree.describe(came)}, expected "
                 f"{tree.describe(form)}.",
             )
         )
@@ -203,7 +209,7 @@ def matching(
                     op, f"the {what}{path} has dtype {x.dtype}, its array has {like.dtype}."
                 )
             )
-        out.append(x)
+        out.append(given.on_all_levels(x) if mode.levels else x)
     return out
 
 
@@ -214,8 +220,10 @@ def zeros_like(x: GradArray) -> Any:
 def completed(xs: Sequence[GradArray], found: Sequence[Any]) -> list[GradArray]:
     """Derivatives as GradArrays, zeros where nothing arrived."""
     return [
-        wrap(zeros_like(x))
-        if value is None
-        else (value if isinstance(value, GradArray) else wrap(value))
+        x._like(
+            wrap(zeros_like(x._base()))
+            if value is None
+            else (value if isinstance(value, GradArray) else wrap(value))
+        )
         for x, value in zip(xs, found, strict=True)
     ]

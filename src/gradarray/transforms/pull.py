@@ -166,6 +166,7 @@ def seed_graph(
         if node is None:
             continue
         roots.append(node)
+        c = c._base() if isinstance(c, GradArray) else c
         seeds[node] = seeds[node] + c if node in seeds else c
     return roots, seeds
 
@@ -280,6 +281,11 @@ def _own(data: Any, taken: set[int]) -> Any:
     return data
 
 
+def _ones(y: GradArray) -> Any:
+    y = y._base()
+    return np.ones(y.shape, y.dtype) if y.shape else y.dtype.type(1)
+
+
 def _seed_of(y: GradArray, grad: Any) -> Any:
     if grad is None:
         if y.size != 1:
@@ -298,7 +304,7 @@ def _seed_of(y: GradArray, grad: Any) -> Any:
                     "Take ga.real(y) or ga.abs(y), or give y.backward(grad=...).",
                 )
             )
-        return np.ones(y.shape, y.dtype) if y.shape else y.dtype.type(1)
+        return _ones(y)
     grad = grad if isinstance(grad, GradArray) else wrap(np.array(grad, y.dtype))
     if grad.shape != y.shape:
         raise ShapeError(
@@ -332,9 +338,9 @@ def value_and_grad(
         y, aux = call(f, primals, kwargs, has_aux)
         y = scalar_output(y, "grad")
         nodes = primals.nodes
-        bars, recorded = pull_to([y], [y.dtype.type(1)], nodes, attach=attach)
+        bars, recorded = pull_to([y], [_ones(y)], nodes, attach=attach)
         gradient = primals.rebuild(completed(primals.aliases, [at_end(c) for c in bars]))
-        y = y if recorded else wrap(y._data)
+        y = y if recorded else y.detach()
         aux = primals.leave(aux, attach) if has_aux else None
         return ((y, aux), gradient) if has_aux else (y, gradient)
 

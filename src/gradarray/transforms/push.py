@@ -44,6 +44,7 @@ def push_to(
 ) -> list[Any]:
     """The tangents of `ys` (None where they do not depend on `xs`)."""
     roots = [y._node for y in ys if y._node is not None]
+    x_dots = [d._base() if isinstance(d, GradArray) else d for d in x_dots]
     seeds: dict[Grad, Any] = {x._node: d for x, d in zip(xs, x_dots, strict=True) if x._node}
     order, older = graph.ancestry(roots, min(n.seq for n in seeds))
     for node in order:

@@ -1,0 +1,541 @@
+"""Batch: one function over many examples at once. vmap.
+
+Inside `vmap(f)` an argument is a `Batched` handle: to f it has the shape of one example, behind it
+stands an array with the examples along its first axis. Every op applied to it is carried out, by
+its kind, on the arrays behind, and recorded there, so the derivative walks see ordinary nodes.
+Axes are counted from the end, so most ops need no rule of their own; the table below has those
+that do, and what neither a kind nor the table covers runs example by example.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import graph, registry, tree
+from ..algebra import Elementwise, Kind, Linear, Multilinear, Reduction, given
+from ..array import GradArray, lift
+from ..errors import GraphError, ShapeError, message
+from ..graph import flags, mode
+from ..ops.join import stack
+from ..ops.layout import moveaxis
+from ..ops.shape import broadcast_to, reshape
+from ..record import apply
+
+
+class Level:
+    """One vmap that is running: how many examples, and how random numbers are drawn."""
+
+    __slots__ = ("active", "depth", "randomness", "size")
+
+    def __init__(self, size: int, depth: int, randomness: str) -> None:
+        self.size, self.depth, self.randomness = size, depth, randomness
+        self.active = True
+
+
+class Form:
+    """Stands for the values of one example, which differ from example to example."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.shape, self.dtype = shape, dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    def __getattr__(self, name: str) -> Any:
+        raise GraphError(
+            message(
+                "vmap",
+                "a value was read (by `if`, `while`, float(), .item(), .numpy(), or a mask whose "
+                "result's shape depends on it), but it differs from example to example.",
+                "Choose with ga.where, or loop with ga.while_loop.",
+            )
+        )
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__getattr__("value")
+
+    __array__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = _refuse
+
+
+class Batched(GradArray):
+    """One example, to the function; `inner` has all of them along its first axis."""
+
+    __slots__ = ("inner", "level")
+
+    inner: GradArray
+    level: Level
+
+    @property
+    def _data(self) -> Form:  # type: ignore[override]
+        if not self.level.active:
+            raise GraphError(
+                message(
+                    "vmap",
+                    "an array that was made inside vmap is used outside.",
+                    "Return it from the function instead of storing it.",
+                )
+            )
+        return Form(self.inner.shape[1:], self.inner.dtype)
+
+    @property
+    def _node(self) -> Any:  # type: ignore[override]
+        return self.inner._node
+
+    @property
+    def _array(self) -> Any:  # type: ignore[override]
+        return self._data
+
+    _gradient = None
+
+    def _base(self) -> GradArray:
+        return base(self)
+
+    def _like(self, value: GradArray) -> GradArray:
+        return rewrap(self, value)
+
+    def detach(self) -> GradArray:
+        return batched(self.inner.detach(), self.level)
+
+    def numpy(self) -> Any:
+        return self._data._refuse()
+
+    def _assign(self, op: str, value: GradArray) -> GradArray:
+        self.inner = on_level(value, self.level)
+        return self
+
+    def __repr__(self) -> str:
+        return f"<one of {self.level.size} examples: {self.dtype}{list(self.shape)}>"
+
+
+def batched(inner: GradArray, level: Level) -> Batched:
+    out = object.__new__(Batched)
+    out.inner, out.level = inner, level
+    return out
+
+
+def base(x: Any) -> Any:
+    """The array behind a Batched handle, through all levels; anything else as it is."""
+    while type(x) is Batched:
+        x = x.inner
+    return x
+
+
+def on_level(x: Any, level: Level) -> GradArray:
+    """The array with `level`'s examples along its first axis; the same for each if it has none."""
+    if type(x) is Batched and x.level is level:
+        return x.inner
+    x = x if isinstance(x, GradArray) else lift(x)
+    if type(x) is Batched and x.level.depth > level.depth:
+        return batched(moveaxis(on_level(x.inner, level), 0, 1), x.level)
+    return broadcast_to(x, (level.size, *x.shape))
+
+
+def on_all_levels(x: GradArray) -> GradArray:
+    """`x` as a Batched handle of every vmap that is running, so that each example has its own."""
+    for level in mode.levels:
+        if not any(b is level for b in _levels_of(x)):
+            x = batched(on_level(x, level), level) if not _levels_of(x) else _insert(x, level)
+    return x
+
+
+def _levels_of(x: Any) -> list[Level]:
+    found = []
+    while type(x) is Batched:
+        found.append(x.level)
+        x = x.inner
+    return found
+
+
+def _insert(x: Any, level: Level) -> Batched:
+    """`x` with one more level, kept in order: the innermost vmap is the outermost handle."""
+    if type(x) is Batched and x.level.depth > level.depth:
+        return batched(_insert_behind(x.inner, level), x.level)
+    return batched(on_level(x, level), level)
+
+
+def _insert_behind(inner: Any, level: Level) -> GradArray:
+    return _insert(inner, level)
+
+
+def rewrap(like: Any, value: GradArray) -> GradArray:
+    """`value`, of the shape behind `like`, as a handle on the same levels."""
+    for level in reversed(_levels_of(like)):
+        value = batched(value, level)
+    return value
+
+
+# One op on Batched operands -----------------------------------------------------------------------
+
+
+def apply_batched(op: type[Kind], operands: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Carry out `op` on the arrays behind, for the innermost vmap among the operands."""
+    level = max((x.level for x in operands if type(x) is Batched), key=lambda v: v.depth)
+    here = [type(x) is Batched and x.level is level for x in operands]
+    xs = [x.inner if h else x for x, h in zip(operands, here)]
+    rule = RULES.get(op)
+    if rule is None and issubclass(op, (Elementwise, Reduction, Linear)):
+        rule = aligned if issubclass(op, Elementwise) else carried
+    if rule is None and op.__name__ in TRAILING:
+        rule = carried
+    y = (rule or one_by_one)(op, level, xs, here, params)
+    if isinstance(y, tuple):
+        return tuple([batched(part, level) for part in y])
+    return batched(y, level)
+
+
+def ndim_of(x: Any, here: bool) -> int:
+    return np.ndim(x) - here if not isinstance(x, GradArray) else x.ndim - here
+
+
+def aligned(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    """Elementwise: axes of length 1 after the examples, so that all have the same rank."""
+    rank = max(ndim_of(x, h) for x, h in zip(xs, here))
+    return apply(op, *[_with_rank(x, h, rank) for x, h in zip(xs, here)], **params)
+
+
+def _with_rank(x: Any, here: bool, rank: int) -> Any:
+    missing = rank - ndim_of(x, here)
+    if not here or not missing:
+        return x
+    return reshape(x, (x.shape[0], *(1,) * missing, *x.shape[1:]))
+
+
+def _all_here(op: Any, level: Level, xs: list[Any], here: list[bool]) -> list[Any]:
+    """Every operand but the indices with its own examples, if any of them has."""
+    if not any(h for k, h in enumerate(here) if k not in op.index):
+        return xs
+    return [
+        x if h or k in op.index else on_level(x, level) for k, (x, h) in enumerate(zip(xs, here))
+    ]
+
+
+def carried(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    """Axes are counted from the end: the examples are one more axis in front."""
+    if any(here[k] for k in op.index if k < len(here)):
+        return one_by_one(op, level, xs, here, params)
+    return apply(op, *_all_here(op, level, xs, here), **params)
+
+
+def one_by_one(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    """Any op: example by example, then stacked."""
+    rows = []
+    for k in range(level.size):
+        rows.append(apply(op, *[x[k] if h else x for x, h in zip(xs, here)], **params))
+    if not rows:
+        raise ShapeError(message("vmap", f"no examples to apply {op.name} to."))
+    if isinstance(rows[0], tuple):
+        return tuple(stack(list(parts)) for parts in zip(*rows))
+    return stack(rows)
+
+
+# Ops whose parameters speak of all axes, or that have an axis of examples already -----------------
+
+
+def _reshaped(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    return apply(op, xs[0], **{**params, "shape": (level.size, *params["shape"])})
+
+
+def _broadcast(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    x = _with_rank(xs[0], True, len(params["shape"]))
+    return apply(op, x, shape=(level.size, *params["shape"]))
+
+
+def _transposed(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    axes = params["axes"]
+    return apply(op, xs[0], axes=(-len(axes) - 1, *axes))
+
+
+def _set(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    x, v = (on_level(xs[0], level) if not here[0] else xs[0]), xs[1]
+    if here[1]:
+        place = np.broadcast_to(0, x.shape[1:])[(Ellipsis, *params["index"])]
+        v = _with_rank(v, True, place.ndim)
+    return apply(op, x, v, **params)
+
+
+def _matmul(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    return aligned(op, level, xs, here, params)
+
+
+def _contract(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    mark = ("example", level.depth)
+    la, lb = ((mark, *params[n]) if h else params[n] for n, h in zip(("la", "lb"), here))
+    return apply(op, *xs, la=la, lb=lb, ly=(mark, *params["ly"]))
+
+
+def _indexed(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    """gather, scatter_add, put: with indices of its own, an example's number is one index more."""
+    movable = op.movable
+    if not any(here[movable:]):
+        return _put_carried(op, level, xs, here, params)
+    axis = params["axis"]
+    rank = max(ndim_of(x, h) for x, h in zip(xs[movable:], here[movable:]))
+    indices = [_with_rank(x, h, rank) for x, h in zip(xs[movable:], here[movable:])]
+    indices = [np.arange(level.size).reshape(-1, *(1,) * rank), *indices]
+    k = len(indices) - 1
+    if op.name == "last":
+        lengths = (level.size, *params["lengths"])
+        return apply(op, *indices, lengths=lengths, after=params["after"])
+    x = on_level(xs[0], level) if not here[0] else xs[0]
+    if op.name == "scatter_add":
+        # x's axes: examples, outer, those of the indices, inner; the examples go to the indices.
+        inner = -axis - k
+        x = moveaxis(x, 0, x.ndim - inner - rank - 1)
+        lengths = (level.size, *params["lengths"])
+        y = apply(op, x, *indices, axis=axis - 1, lengths=lengths)
+        return moveaxis(y, y.ndim + axis - 1, 0)
+    x = moveaxis(x, 0, x.ndim + axis - 1)
+    if op.name == "gather":
+        y = apply(op, x, *indices, axis=axis - 1)
+        inner = -axis - k
+        return moveaxis(y, y.ndim - inner - rank - 1, 0)
+    inner = -axis - k
+    v = xs[1]
+    full = rank + inner + (x.ndim - 1 + axis)
+    v = _with_rank(v, True, full) if here[1] else v
+    if here[1]:
+        v = moveaxis(v, 0, v.ndim - inner - rank - 1)
+    elif ndim_of(v, False) > rank + inner:
+        v = reshape(v, (*v.shape[: v.ndim - rank - inner], 1, *v.shape[v.ndim - rank - inner :]))
+    y = apply(op, x, v, *indices, axis=axis - 1)
+    return moveaxis(y, y.ndim + axis - 1, 0)
+
+
+def _put_carried(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    if op.name != "put":
+        return carried(op, level, xs, here, params)
+    x = on_level(xs[0], level) if not here[0] else xs[0]
+    k = len(xs) - 2
+    rank = max(ndim_of(i, False) for i in xs[2:])
+    v = _with_rank(xs[1], True, x.ndim - 1 - k + rank) if here[1] else xs[1]
+    return apply(op, x, v, *xs[2:], **params)
+
+
+def _merged(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    """Ops on (samples, channels, ...): the examples are more samples."""
+    xs = [x if h else on_level(x, level) for x, h in zip(xs, here)]
+    n = xs[0].shape[1]
+    y = apply(op, *[reshape(x, (level.size * n, *x.shape[2:])) for x in xs], **params)
+    return reshape(y, (level.size, n, *y.shape[1:]))
+
+
+def _convolved(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    """Convolutions: more samples where the kernel is shared, more groups where it is not."""
+    if op.name != "conv_weight" and not here[1]:
+        n = xs[0].shape[1]
+        x = reshape(xs[0], (level.size * n, *xs[0].shape[2:]))
+        y = apply(op, x, xs[1], **params)
+        return reshape(y, (level.size, n, *y.shape[1:]))
+    a, b = (x if h else on_level(x, level) for x, h in zip(xs, here))
+    groups = level.size * params["groups"]
+    a = _examples_to_channels(a)
+    b = reshape(b, (-1, *b.shape[2:])) if op.name != "conv_weight" else _examples_to_channels(b)
+    y = apply(op, a, b, **{**params, "groups": groups})
+    if op.name == "conv_weight":
+        return reshape(y, (level.size, -1, *y.shape[1:]))
+    return moveaxis(reshape(y, (y.shape[0], level.size, -1, *y.shape[2:])), 1, 0)
+
+
+def _examples_to_channels(x: Any) -> Any:
+    x = moveaxis(x, 0, 1)
+    return reshape(x, (x.shape[0], -1, *x.shape[3:]))
+
+
+# Hand-written ops that act on trailing axes and carry leading ones.
+TRAILING = {
+    f"{name}Grad"
+    for name in (
+        "ArgSort ArgPartition TopK CumArg LogCumSumExp LinearRecurrence CumProd Digitize".split()
+    )
+}
+
+RULES: dict[Any, Any] = {
+    registry.ops[name]: rule
+    for name, rule in {
+        "reshape": _reshaped,
+        "place": _reshaped,
+        "broadcast_to": _broadcast,
+        "transpose": _transposed,
+        "set": _set,
+        "matmul": _matmul,
+        "contract": _contract,
+        "gather": _indexed,
+        "scatter_add": _indexed,
+        "put": _indexed,
+        "last": _indexed,
+        "plane_gather": _merged,
+        "plane_scatter": _merged,
+        "window_sum": _merged,
+        "window_spread": _merged,
+        "unfold": _merged,
+        "fold": _merged,
+        "max_places": _merged,
+        "adaptive_max_places": _merged,
+        "conv": _convolved,
+        "conv_transpose": _convolved,
+        "conv_weight": _convolved,
+    }.items()
+}
+
+
+# vmap -------------------------------------------------------------------------------------------
+
+
+def vmap(
+    f: Callable[..., Any],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    randomness: str = "error",
+) -> Callable[..., Any]:
+    r"""f for a batch of examples: y_b = f(x_b), in one pass over arrays of all examples.
+
+    `in_axes`: along which axis each argument holds its examples (an integer, None for an argument
+    that all share, or a tuple with a pytree of these per argument); `out_axes` likewise for the
+    results. `randomness`: how random numbers are drawn inside f, "same" for every example or
+    "different" for each; drawing under "error" raises. Nests with itself and with every
+    derivative: `vmap(grad(loss), in_axes=(None, 0))` gives per-sample gradients. Raises
+    ShapeError where the numbers of examples differ, GraphError where f reads a value.
+
+    >>> import gradarray as ga
+    >>> ga.vmap(ga.grad(lambda x: x**3))(ga.array([1.0, 2.0]))
+    GradArray([ 3., 12.], dtype=float64)
+    """
+    if randomness not in ("error", "same", "different"):
+        raise ValueError(
+            message("vmap", f"randomness is 'error', 'same' or 'different', not {randomness!r}.")
+        )
+
+    @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        leaves, form = tree.flatten((args, kwargs))
+        axes = _axes_of(in_axes, args) + [0] * len(tree.flatten(kwargs)[0])
+        # A shared ndarray too: indexed by an example's index, NumPy would ask for the value.
+        leaves = [
+            lift(x, "vmap") if k is not None or isinstance(x, np.ndarray) else x
+            for x, k in zip(leaves, axes)
+        ]
+        size = _examples(leaves, axes, tree.paths(form))
+        level = Level(size, len(mode.levels), randomness)
+        inputs = [
+            x if k is None else batched(moveaxis(x, k, 0), level) for x, k in zip(leaves, axes)
+        ]
+        inner_args, inner_kwargs = tree.unflatten(form, inputs)
+        with _running(level):
+            y = f(*inner_args, **inner_kwargs)
+            outs, out_form = tree.flatten(y)
+            placed = _prefix(out_axes, y, "out_axes")
+            results = [_out(value, k, level) for value, k in zip(outs, placed)]
+        return tree.unflatten(out_form, results)
+
+    return mapped
+
+
+class _running:
+    """Within, `level` is one of the running vmaps of this thread."""
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+
+    def __enter__(self) -> None:
+        self.outer_raw, mode.raw = mode.raw, 0
+        mode.levels = (*mode.levels, self.level)
+        with graph._lock:
+            flags.special += 1
+
+    def __exit__(self, *exc: object) -> None:
+        self.level.active = False
+        mode.levels = mode.levels[:-1]
+        mode.raw = self.outer_raw
+        with graph._lock:
+            flags.special -= 1
+
+
+def _out(value: Any, axis: Any, level: Level) -> GradArray:
+    if axis is None:
+        if type(value) is Batched and value.level is level:
+            raise ValueError(
+                message(
+                    "vmap",
+                    "out_axes=None for a result that differs from example to example.",
+                    "Give the axis along which they shall stand.",
+                )
+            )
+        return value
+    return moveaxis(on_level(value, level), 0, axis)
+
+
+def _axes_of(in_axes: Any, args: tuple[Any, ...]) -> list[Any]:
+    if in_axes is None or isinstance(in_axes, int):
+        return [in_axes] * len(tree.flatten(args)[0])
+    if not isinstance(in_axes, (tuple, list)) or len(in_axes) != len(args):
+        raise ValueError(
+            message(
+                "vmap",
+                f"in_axes={in_axes!r} for {len(args)} arguments.",
+                "Give an integer, or a tuple with one entry per argument.",
+            )
+        )
+    out: list[Any] = []
+    for k, (axes, arg) in enumerate(zip(in_axes, args)):
+        out += _prefix(axes, arg, f"in_axes[{k}]")
+    return out
+
+
+def _prefix(axes: Any, value: Any, what: str) -> list[Any]:
+    """The axes for all leaves of `value` from a pytree prefix of them."""
+    if axes is None or isinstance(axes, int):
+        return [axes] * len(tree.flatten(value)[0])
+    children = list(value.values()) if isinstance(value, dict) else value
+    parts = [axes[k] for k in value] if isinstance(axes, dict) else list(axes)
+    if not isinstance(children, (tuple, list)) or len(parts) != len(children):
+        raise ValueError(
+            message("vmap", f"{what}={axes!r} does not have the structure of what it describes.")
+        )
+    return [axis for part, child in zip(parts, children) for axis in _prefix(part, child, what)]
+
+
+def _examples(leaves: list[Any], axes: list[Any], paths: list[str]) -> int:
+    sizes = {}
+    for x, axis, path in zip(leaves, axes, paths):
+        if axis is None:
+            continue
+        if not -x.ndim <= axis < x.ndim:
+            raise ShapeError(
+                message(
+                    "vmap",
+                    f"argument {path[3:] or path} of shape {x.shape} has no axis {axis}.",
+                    "Say in_axes=None for an argument that all examples share.",
+                )
+            )
+        sizes[path] = x.shape[axis]
+    if not sizes:
+        raise ValueError(message("vmap", "in_axes is None for every argument: nothing to map."))
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"argument {p[3:]} has {n}" for p, n in sizes.items())
+        raise ShapeError(message("vmap", f"the numbers of examples differ: {told}."))
+    return next(iter(sizes.values()))
+
+
+given.apply_batched = apply_batched
+given.on_all_levels = on_all_levels
