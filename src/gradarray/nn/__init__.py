@@ -47,6 +47,7 @@ from .pooling import (
 )
 from .recurrent import GRU, LSTM, RNN
 from .reshaping import Flatten, Unflatten
+from .softmax import GLU, LogSoftmax, Softmax, Softmax2d, Softmin
 from .stateless import functional_call
 from .transformer import TransformerEncoder, TransformerEncoderLayer
 from .upsampling import Upsample

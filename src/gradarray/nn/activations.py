@@ -1,13 +1,10 @@
-"""Activation functions as modules; the formulas are those of the functions of the same names."""
+"""Activation functions as modules: each calls the function of `gradarray` with its formula."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..array import lift
-from ..errors import ShapeError, message
 from ..ops import activations as ops
-from ..ops import functional as composed
 from ..ops import piecewise
 from ..ops.compare import relu
 from ..ops.exponential import sigmoid
@@ -17,10 +14,9 @@ from .layer import as_input, empty
 from .module import Module
 
 __all__ = [
-    "CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh",
-    "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid",
-    "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
-    "Threshold",
+    "CELU", "ELU", "GELU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh",
+    "LeakyReLU", "LogSigmoid", "Mish", "PReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softplus",
+    "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold",
 ]  # fmt: skip
 
 
@@ -63,37 +59,67 @@ class ReLU(_InPlace):
 
 
 class ReLU6(_InPlace):
-    """y = x, cut off at 0 and 6."""
+    """y = x, cut off at 0 and 6.
+
+    >>> import gradarray as ga
+    >>> ga.nn.ReLU6()([-1.0, 3.0, 8.0])
+    GradArray([0., 3., 6.], dtype=float64)
+    """
 
     function = piecewise.relu6
 
 
 class SELU(_InPlace):
-    r"""y = \lambda x for x > 0, else \lambda \alpha (e^x - 1): see `gradarray.selu`."""
+    r"""y = \lambda x for x > 0, else \lambda \alpha (e^x - 1): see `gradarray.selu`.
+
+    >>> import gradarray as ga
+    >>> ga.nn.SELU()([0.0, 1.0])
+    GradArray([0.        , 1.05070099], dtype=float64)
+    """
 
     function = ops.selu
 
 
 class SiLU(_InPlace):
-    """y = x sigmoid(x), also called swish."""
+    """y = x sigmoid(x), also called swish.
+
+    >>> import gradarray as ga
+    >>> ga.nn.SiLU()([0.0, 2.0])
+    GradArray([0.        , 1.76159416], dtype=float64)
+    """
 
     function = ops.silu
 
 
 class Mish(_InPlace):
-    r"""y = x \tanh(\log(1 + e^x))."""
+    r"""y = x \tanh(\log(1 + e^x)).
+
+    >>> import gradarray as ga
+    >>> ga.nn.Mish()([0.0, 2.0])
+    GradArray([0.        , 1.94395896], dtype=float64)
+    """
 
     function = ops.mish
 
 
 class Hardsigmoid(_InPlace):
-    """y = x/6 + 1/2, cut off at 0 and 1."""
+    """y = x/6 + 1/2, cut off at 0 and 1.
+
+    >>> import gradarray as ga
+    >>> ga.nn.Hardsigmoid()([-3.0, 0.0, 9.0])
+    GradArray([0. , 0.5, 1. ], dtype=float64)
+    """
 
     function = piecewise.hard_sigmoid
 
 
 class Hardswish(_InPlace):
-    """y = x hardsigmoid(x)."""
+    """y = x hardsigmoid(x).
+
+    >>> import gradarray as ga
+    >>> ga.nn.Hardswish()([1.0, 9.0])
+    GradArray([0.66666667, 9.        ], dtype=float64)
+    """
 
     function = piecewise.hard_swish
 
@@ -110,31 +136,56 @@ class Sigmoid(_Activation):
 
 
 class Tanh(_Activation):
-    r"""y = \tanh x."""
+    r"""y = \tanh x.
+
+    >>> import gradarray as ga
+    >>> ga.nn.Tanh()([0.0, 1.0])
+    GradArray([0.        , 0.76159416], dtype=float64)
+    """
 
     function = tanh
 
 
 class LogSigmoid(_Activation):
-    r"""y = \log sigmoid(x)."""
+    r"""y = \log sigmoid(x).
+
+    >>> import gradarray as ga
+    >>> ga.nn.LogSigmoid()([0.0, 2.0])
+    GradArray([-0.69314718, -0.12692801], dtype=float64)
+    """
 
     function = ops.log_sigmoid
 
 
 class Softsign(_Activation):
-    """y = x / (1 + |x|)."""
+    """y = x / (1 + |x|).
+
+    >>> import gradarray as ga
+    >>> ga.nn.Softsign()([-1.0, 3.0])
+    GradArray([-0.5 ,  0.75], dtype=float64)
+    """
 
     function = ops.softsign
 
 
 class Tanhshrink(_Activation):
-    r"""y = x - \tanh x."""
+    r"""y = x - \tanh x.
+
+    >>> import gradarray as ga
+    >>> ga.nn.Tanhshrink()([0.0, 1.0])
+    GradArray([0.        , 0.23840584], dtype=float64)
+    """
 
     function = ops.tanhshrink
 
 
 class LeakyReLU(_Activation):
-    """y = x for x > 0, else negative_slope x."""
+    """y = x for x > 0, else negative_slope x.
+
+    >>> import gradarray as ga
+    >>> ga.nn.LeakyReLU(0.1)([-1.0, 2.0])
+    GradArray([-0.1,  2. ], dtype=float64)
+    """
 
     function = piecewise.leaky_relu
     fields = ("negative_slope",)
@@ -145,7 +196,12 @@ class LeakyReLU(_Activation):
 
 
 class ELU(_Activation):
-    """y = x for x > 0, else alpha (e^x - 1)."""
+    """y = x for x > 0, else alpha (e^x - 1).
+
+    >>> import gradarray as ga
+    >>> ga.nn.ELU()([-1.0, 2.0])
+    GradArray([-0.63212056,  2.        ], dtype=float64)
+    """
 
     function = ops.elu
     fields = ("alpha",)
@@ -156,7 +212,12 @@ class ELU(_Activation):
 
 
 class CELU(_Activation):
-    r"""y = x for x > 0, else alpha (e^{x/alpha} - 1)."""
+    r"""y = x for x > 0, else alpha (e^{x/alpha} - 1).
+
+    >>> import gradarray as ga
+    >>> ga.nn.CELU()([-1.0, 2.0])
+    GradArray([-0.63212056,  2.        ], dtype=float64)
+    """
 
     function = ops.celu
     fields = ("alpha",)
@@ -167,7 +228,12 @@ class CELU(_Activation):
 
 
 class GELU(_Activation):
-    r"""y = x \Phi(x), \Phi the standard normal's; approximate="tanh" for the approximate form."""
+    r"""y = x \Phi(x), \Phi the standard normal's; approximate="tanh" for the approximate form.
+
+    >>> import gradarray as ga
+    >>> ga.nn.GELU()([-1.0, 2.0])
+    GradArray([-0.15865525,  1.95449974], dtype=float64)
+    """
 
     function = ops.gelu
     fields = ("approximate",)
@@ -180,7 +246,12 @@ class GELU(_Activation):
 
 
 class Softplus(_Activation):
-    r"""y = \log(1 + e^{\beta x}) / \beta, and x where \beta x > threshold."""
+    r"""y = \log(1 + e^{\beta x}) / \beta, and x where \beta x > threshold.
+
+    >>> import gradarray as ga
+    >>> ga.nn.Softplus()([0.0, 2.0])
+    GradArray([0.69314718, 2.12692801], dtype=float64)
+    """
 
     function = ops.softplus
     fields = ("beta", "threshold")
@@ -191,7 +262,12 @@ class Softplus(_Activation):
 
 
 class Hardtanh(_Activation):
-    """y = x, cut off at min_val and max_val."""
+    """y = x, cut off at min_val and max_val.
+
+    >>> import gradarray as ga
+    >>> ga.nn.Hardtanh()([-3.0, 0.5])
+    GradArray([-1. ,  0.5], dtype=float64)
+    """
 
     function = piecewise.hard_tanh
     fields = ("min_val", "max_val")
@@ -215,19 +291,34 @@ class _Shrink(_Activation):
 
 
 class Hardshrink(_Shrink):
-    """y = x where |x| > lambd, else 0."""
+    """y = x where |x| > lambd, else 0.
+
+    >>> import gradarray as ga
+    >>> ga.nn.Hardshrink()([-2.0, 0.25])
+    GradArray([-2.,  0.], dtype=float64)
+    """
 
     function = piecewise.hardshrink
 
 
 class Softshrink(_Shrink):
-    """y = x moved towards 0 by lambd, and 0 within lambd of it."""
+    """y = x moved towards 0 by lambd, and 0 within lambd of it.
+
+    >>> import gradarray as ga
+    >>> ga.nn.Softshrink()([-2.0, 0.25])
+    GradArray([-1.5,  0. ], dtype=float64)
+    """
 
     function = piecewise.softshrink
 
 
 class Threshold(_Activation):
-    """y = x where x > threshold, else `value`."""
+    """y = x where x > threshold, else `value`.
+
+    >>> import gradarray as ga
+    >>> ga.nn.Threshold(0.5, -1.0)([0.25, 2.0])
+    GradArray([-1.,  2.], dtype=float64)
+    """
 
     function = piecewise.threshold
     fields = ("threshold", "value")
@@ -260,61 +351,3 @@ class PReLU(Module):
 
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}"
-
-
-class _AlongAxis(Module):
-    """A function along one axis, named `dim`."""
-
-    function: Any
-
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input: Any) -> Any:
-        return type(self).function(input, axis=self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
-
-
-class Softmax(_AlongAxis):
-    r"""y_i = e^{x_i} / \sum_j e^{x_j} along `dim`, the last axis by default.
-
-    >>> import gradarray as ga
-    >>> ga.nn.Softmax(dim=1)([[0.0, 0.0]])
-    GradArray([[0.5, 0.5]], dtype=float64)
-    """
-
-    function = composed.softmax
-
-
-class LogSoftmax(_AlongAxis):
-    r"""y_i = x_i - \log \sum_j e^{x_j} along `dim`, the last axis by default."""
-
-    function = composed.log_softmax
-
-
-class Softmin(_AlongAxis):
-    r"""y_i = e^{-x_i} / \sum_j e^{-x_j} along `dim`, the last axis by default."""
-
-    function = composed.softmin
-
-
-class GLU(_AlongAxis):
-    r"""y = a \sigma(b), a and b the halves of x along `dim`."""
-
-    function = composed.glu
-
-
-class Softmax2d(Module):
-    """Softmax over the channels of (N, C, H, W) or (C, H, W)."""
-
-    def forward(self, input: Any) -> Any:
-        input = lift(input)
-        if input.ndim not in (3, 4):
-            raise ShapeError(
-                message("Softmax2d", f"takes (N, C, H, W) or (C, H, W), not {input.shape}.")
-            )
-        return composed.softmax(input, axis=-3)
-

@@ -63,6 +63,10 @@ def instance_norm(
     r"""y = w_c (x - \mu_{nc}) / \sqrt{\sigma_{nc}^2 + eps} + b_c over the axes after channels.
 
     With use_input_stats=False \mu and \sigma are the running ones, as in `batch_norm`.
+
+    >>> import gradarray as ga
+    >>> ga.nn.functional.instance_norm([[[1.0, 3.0]]], eps=0.0)
+    GradArray([[[-1.,  1.]]], dtype=float64)
     """
     x = lift(input, "instance_norm")
     if x.ndim < 3:
@@ -243,7 +247,12 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    """`BatchNorm1d` for volumes, x: (N, C, D, H, W)."""
+    """`BatchNorm1d` for volumes, x: (N, C, D, H, W).
+
+    >>> import gradarray as ga
+    >>> ga.nn.BatchNorm3d(3)(ga.random.normal(size=(2, 3, 4, 4, 4))).shape
+    (2, 3, 4, 4, 4)
+    """
 
     axes, takes = (5,), "(N, C, D, H, W)"
 
@@ -297,12 +306,22 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """`InstanceNorm1d` for images, x: (N, C, H, W) or (C, H, W)."""
+    """`InstanceNorm1d` for images, x: (N, C, H, W) or (C, H, W).
+
+    >>> import gradarray as ga
+    >>> ga.nn.InstanceNorm2d(3)(ga.random.normal(size=(2, 3, 4, 4))).shape
+    (2, 3, 4, 4)
+    """
 
     axes, takes = (3, 4), "(N, C, H, W) or (C, H, W)"
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """`InstanceNorm1d` for volumes, x: (N, C, D, H, W) or (C, D, H, W)."""
+    """`InstanceNorm1d` for volumes, x: (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import gradarray as ga
+    >>> ga.nn.InstanceNorm3d(3)(ga.random.normal(size=(2, 3, 4, 4, 4))).shape
+    (2, 3, 4, 4, 4)
+    """
 
     axes, takes = (4, 5), "(N, C, D, H, W) or (C, D, H, W)"

@@ -55,7 +55,12 @@ def dropout1d(
     input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *,
     generator: Any = None,
 ) -> GradArray:  # fmt: skip
-    """`dropout` of whole channels of (N, C, L) or (C, L)."""
+    """`dropout` of whole channels of (N, C, L) or (C, L).
+
+    >>> import gradarray as ga
+    >>> ga.nn.functional.dropout1d(ga.ones((2, 3, 4))).shape
+    (2, 3, 4)
+    """
     return feature_dropout(input, p, training, inplace, 1, generator, "dropout1d")
 
 
@@ -63,7 +68,12 @@ def dropout2d(
     input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *,
     generator: Any = None,
 ) -> GradArray:  # fmt: skip
-    """`dropout` of whole channels of (N, C, H, W) or (C, H, W)."""
+    """`dropout` of whole channels of (N, C, H, W) or (C, H, W).
+
+    >>> import gradarray as ga
+    >>> ga.nn.functional.dropout2d(ga.ones((2, 3, 4, 4))).shape
+    (2, 3, 4, 4)
+    """
     return feature_dropout(input, p, training, inplace, 2, generator, "dropout2d")
 
 
@@ -71,7 +81,12 @@ def dropout3d(
     input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *,
     generator: Any = None,
 ) -> GradArray:  # fmt: skip
-    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import gradarray as ga
+    >>> ga.nn.functional.dropout3d(ga.ones((2, 3, 4, 4, 4))).shape
+    (2, 3, 4, 4, 4)
+    """
     return feature_dropout(input, p, training, inplace, 3, generator, "dropout3d")
 
 
@@ -127,18 +142,33 @@ class Dropout(_Dropout):
 
 
 class Dropout1d(_Dropout):
-    """`Dropout` of whole channels of (N, C, L) or (C, L)."""
+    """`Dropout` of whole channels of (N, C, L) or (C, L).
+
+    >>> import gradarray as ga
+    >>> ga.nn.Dropout1d()(ga.ones((2, 3, 4))).shape
+    (2, 3, 4)
+    """
 
     function = dropout1d
 
 
 class Dropout2d(_Dropout):
-    """`Dropout` of whole channels of (N, C, H, W) or (C, H, W)."""
+    """`Dropout` of whole channels of (N, C, H, W) or (C, H, W).
+
+    >>> import gradarray as ga
+    >>> ga.nn.Dropout2d()(ga.ones((2, 3, 4, 4))).shape
+    (2, 3, 4, 4)
+    """
 
     function = dropout2d
 
 
 class Dropout3d(_Dropout):
-    """`Dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    """`Dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import gradarray as ga
+    >>> ga.nn.Dropout3d()(ga.ones((2, 3, 4, 4, 4))).shape
+    (2, 3, 4, 4, 4)
+    """
 
     function = dropout3d

@@ -100,17 +100,32 @@ def constant_(tensor: GradArray, val: float) -> GradArray:
 
 
 def ones_(tensor: GradArray) -> GradArray:
-    """Fill with 1."""
+    """Fill with 1.
+
+    >>> import gradarray as ga
+    >>> ga.nn.init.ones_(ga.nn.Parameter([0.0, 0.0]))
+    Parameter([1., 1.], dtype=float32, requires_grad=True)
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: GradArray) -> GradArray:
-    """Fill with 0."""
+    """Fill with 0.
+
+    >>> import gradarray as ga
+    >>> ga.nn.init.zeros_(ga.nn.Parameter([1.0, 1.0]))
+    Parameter([0., 0.], dtype=float32, requires_grad=True)
+    """
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor: GradArray) -> GradArray:
-    """Fill a matrix with the identity: 1 on the diagonal."""
+    """Fill a matrix with the identity: 1 on the diagonal.
+
+    >>> import gradarray as ga
+    >>> ga.nn.init.eye_(ga.nn.Linear(2, 2).weight).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     if tensor.ndim != 2:
         raise ShapeError(message("eye_", f"takes a matrix, not shape {tensor.shape}."))
     return set_value(tensor, wrap(np.eye(*tensor.shape, dtype=tensor.dtype)))
@@ -169,7 +184,12 @@ def xavier_uniform_(tensor: GradArray, gain: float = 1.0, generator: Any = None)
 
 
 def xavier_normal_(tensor: GradArray, gain: float = 1.0, generator: Any = None) -> GradArray:
-    r"""Fill with N(0, s^2), s = gain \sqrt{2 / (fan_in + fan_out)} (source: `xavier_uniform_`)."""
+    r"""Fill with N(0, s^2), s = gain \sqrt{2 / (fan_in + fan_out)} (source: `xavier_uniform_`).
+
+    >>> import gradarray as ga
+    >>> ga.nn.init.xavier_normal_(ga.nn.Linear(2, 4).weight).shape
+    (4, 2)
+    """
     std = gain * math.sqrt(2 / sum(_fans(tensor, "xavier_normal_")))
     return normal_(tensor, 0.0, std, generator)
 
@@ -208,7 +228,12 @@ def kaiming_normal_(
     nonlinearity: Nonlinearity = "leaky_relu",
     generator: Any = None,
 ) -> GradArray:
-    r"""Fill with N(0, s^2), s = gain / \sqrt{fan} (source: `kaiming_uniform_`)."""
+    r"""Fill with N(0, s^2), s = gain / \sqrt{fan} (source: `kaiming_uniform_`).
+
+    >>> import gradarray as ga
+    >>> ga.nn.init.kaiming_normal_(ga.nn.Linear(2, 4).weight).shape
+    (4, 2)
+    """
     std = _kaiming(tensor, a, mode, nonlinearity, "kaiming_normal_")
     return normal_(tensor, 0.0, std, generator)
 
@@ -246,6 +271,10 @@ def dirac_(tensor: GradArray, groups: int = 1) -> GradArray:
     """Fill a convolution's weight so that it passes on its channels unchanged.
 
     Raises ShapeError unless it has 3 to 5 axes, ValueError unless `groups` divides the first.
+
+    >>> import gradarray as ga
+    >>> ga.nn.init.dirac_(ga.nn.Conv1d(1, 1, 3).weight).tolist()
+    [[[0.0, 1.0, 0.0]]]
     """
     if not 3 <= tensor.ndim <= 5:
         raise ShapeError(message("dirac_", f"takes 3 to 5 axes, not shape {tensor.shape}."))

@@ -13,7 +13,7 @@ import numpy as np
 from ..array import GradArray, lift
 from ..errors import DTypeError, message
 from ..ops.shape import astype
-from .module import float_dtype
+from .dtypes import float_dtype
 from .parameter import Parameter
 
 

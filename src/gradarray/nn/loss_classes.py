@@ -11,7 +11,7 @@ from ..errors import ShapeError, message
 from ..ops.activations import log_sigmoid
 from ..ops.compare import greater, maximum, not_equal, where
 from ..ops.exponential import exp, log
-from ..ops.functional import log_softmax, one_hot
+from ..ops.functional import known, log_softmax, one_hot
 from ..ops.powers import square
 from ..ops.reduce import sum
 from ..ops.shape import astype, expand_dims, reshape
@@ -125,7 +125,8 @@ def _picked(
     classes = log_p.shape[axis]
     y = class_numbers(y, classes, op, ignore)
     counted = not_equal(y, ignore)
-    none_ignored = _all(counted)
+    flags = known(counted)
+    none_ignored = flags is not None and bool(flags.all())
     if not none_ignored:
         y = where(counted, y, y.dtype.type(0))
     loss = 0.0 - reshape(take_along_axis(log_p, expand_dims(y, axis), axis), y.shape)
@@ -142,11 +143,6 @@ def _picked(
     if reduction == "mean" and shares is not None:
         return sum(loss) / sum(shares)
     return reduced(loss, reduction, op)
-
-
-def _all(counted: Any) -> bool:
-    values = counted._data if isinstance(counted, GradArray) else counted
-    return isinstance(values, (np.ndarray, np.generic)) and bool(values.all())
 
 
 def _along(w: Any, ndim: int, axis: int) -> Any:
@@ -180,8 +176,8 @@ def binary_cross_entropy(
     """
     op = "binary_cross_entropy"
     p, y = pair(input, target, op)
-    values = p._array if isinstance(p, GradArray) else p
-    if isinstance(values, np.ndarray) and ((values < 0) | (values > 1)).any():
+    values = known(p)
+    if values is not None and ((values < 0) | (values > 1)).any():
         raise ValueError(
             message(
                 op,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ..array import GradArray
 from ..errors import ShapeError, message
 from ..ops.arithmetic import absolute
 from ..ops.compare import greater, where
 from ..ops.control import stop_gradient
 from ..ops.exponential import exp, log
+from ..ops.functional import known
 from ..ops.powers import square
 from ..ops.shape import reshape
 from .targets import as_dtype_of, floating, pair, reduced
@@ -132,8 +131,8 @@ def gaussian_nll_loss(
         v = reshape(v, (*v.shape, 1))
     if v.shape not in (x.shape, (*x.shape[:-1], 1)):
         raise ShapeError(message(op, f"var of shape {v.shape} for an input of shape {x.shape}."))
-    values = v._array if isinstance(v, GradArray) else v
-    if isinstance(values, np.ndarray) and (values < 0).any():
+    values = known(v)
+    if values is not None and (values < 0).any():
         raise ValueError(message(op, "a variance is negative.", "Give exp(s) or softplus(s)."))
     # eps only keeps the value finite: the variance still gets its derivative.
     v = v + stop_gradient(where(greater(eps, v), eps - v, v.dtype.type(0)))

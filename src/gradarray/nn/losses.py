@@ -63,13 +63,23 @@ class MSELoss(_Loss):
 
 
 class L1Loss(_Loss):
-    r"""l_i = |x_i - y_i|."""
+    r"""l_i = |x_i - y_i|.
+
+    >>> import gradarray as ga
+    >>> ga.nn.L1Loss()([1.0, 2.0], [1.0, 4.0])
+    GradArray(1., dtype=float64)
+    """
 
     function = values.l1_loss
 
 
 class SmoothL1Loss(_Loss):
-    r"""l_i = d^2 / (2 \beta) for d = |x_i - y_i| < \beta, else d - \beta/2."""
+    r"""l_i = d^2 / (2 \beta) for d = |x_i - y_i| < \beta, else d - \beta/2.
+
+    >>> import gradarray as ga
+    >>> ga.nn.SmoothL1Loss()([1.0], [1.5])
+    GradArray(0.125, dtype=float64)
+    """
 
     function = values.smooth_l1_loss
     fields = ("beta",)
@@ -80,7 +90,12 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    r"""l_i = d^2 / 2 for d = |x_i - y_i| < \delta, else \delta (d - \delta/2)."""
+    r"""l_i = d^2 / 2 for d = |x_i - y_i| < \delta, else \delta (d - \delta/2).
+
+    >>> import gradarray as ga
+    >>> ga.nn.HuberLoss()([1.0], [1.5])
+    GradArray(0.125, dtype=float64)
+    """
 
     function = values.huber_loss
     fields = ("delta",)
@@ -91,7 +106,12 @@ class HuberLoss(_Loss):
 
 
 class PoissonNLLLoss(_Loss):
-    r"""l_i = e^{x_i} - y_i x_i: see `functional.poisson_nll_loss`."""
+    r"""l_i = e^{x_i} - y_i x_i: see `functional.poisson_nll_loss`.
+
+    >>> import gradarray as ga
+    >>> ga.nn.PoissonNLLLoss()([0.0], [1.0])
+    GradArray(1., dtype=float64)
+    """
 
     function = values.poisson_nll_loss
     fields = ("log_input", "full", "eps")
@@ -105,7 +125,12 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    r"""l_i = (\log v_i + (x_i - y_i)^2 / v_i) / 2, called with (input, target, var)."""
+    r"""l_i = (\log v_i + (x_i - y_i)^2 / v_i) / 2, called with (input, target, var).
+
+    >>> import gradarray as ga
+    >>> ga.nn.GaussianNLLLoss()([0.0, 2.0], [0.0, 0.0], [1.0, 1.0])
+    GradArray(1., dtype=float64)
+    """
 
     function = values.gaussian_nll_loss
     fields = ("full", "eps")
@@ -151,7 +176,12 @@ class CrossEntropyLoss(_Weighted):
 
 
 class NLLLoss(_Weighted):
-    r"""l_n = -w_{y_n} x_{n, y_n}, from log-probabilities (N, C, ..) and class numbers (N, ..)."""
+    r"""l_n = -w_{y_n} x_{n, y_n}, from log-probabilities (N, C, ..) and class numbers (N, ..).
+
+    >>> import gradarray as ga
+    >>> ga.nn.NLLLoss()([[-0.5, -1.0]], ga.array([0]))
+    GradArray(0.5, dtype=float64)
+    """
 
     function = classes.nll_loss
     fields = ("weight", "ignore_index")
@@ -165,7 +195,12 @@ class NLLLoss(_Weighted):
 
 
 class BCELoss(_Weighted):
-    r"""l_i = -w_i (y_i \log p_i + (1 - y_i) \log(1 - p_i)), p probabilities."""
+    r"""l_i = -w_i (y_i \log p_i + (1 - y_i) \log(1 - p_i)), p probabilities.
+
+    >>> import gradarray as ga
+    >>> ga.nn.BCELoss()([0.5], [1.0])
+    GradArray(0.69314718, dtype=float64)
+    """
 
     function = classes.binary_cross_entropy
     fields = ("weight",)
@@ -195,7 +230,12 @@ class BCEWithLogitsLoss(_Weighted):
 
 
 class KLDivLoss(_Loss):
-    r"""l_i = y_i (\log y_i - x_i), x log-probabilities; also reduction="batchmean"."""
+    r"""l_i = y_i (\log y_i - x_i), x log-probabilities; also reduction="batchmean".
+
+    >>> import gradarray as ga
+    >>> ga.nn.KLDivLoss(reduction="batchmean")(ga.log([[0.5, 0.5]]), [[1.0, 0.0]])
+    GradArray(0.69314718, dtype=float64)
+    """
 
     function = classes.kl_div
     fields = ("log_target",)
@@ -207,7 +247,12 @@ class KLDivLoss(_Loss):
 
 
 class MultiMarginLoss(_Weighted):
-    r"""l_n = \frac1C \sum_{c \ne y_n} \max(0, w_{y_n} (margin - x_{n, y_n} + x_{nc}))^p."""
+    r"""l_n = \frac1C \sum_{c \ne y_n} \max(0, w_{y_n} (margin - x_{n, y_n} + x_{nc}))^p.
+
+    >>> import gradarray as ga
+    >>> ga.nn.MultiMarginLoss()([[0.0, 0.5]], ga.array([1]))
+    GradArray(0.25, dtype=float64)
+    """
 
     function = classes.multi_margin_loss
     fields = ("p", "margin", "weight")
@@ -224,7 +269,12 @@ class MultiMarginLoss(_Weighted):
 
 
 class CosineEmbeddingLoss(_Loss):
-    r"""1 - \cos(x_1, x_2) where y = 1, \max(0, \cos(x_1, x_2) - margin) where y = -1."""
+    r"""1 - \cos(x_1, x_2) where y = 1, \max(0, \cos(x_1, x_2) - margin) where y = -1.
+
+    >>> import gradarray as ga
+    >>> ga.nn.CosineEmbeddingLoss()([[1.0, 0.0]], [[1.0, 1.0]], [1])
+    GradArray(0.29289322, dtype=float64)
+    """
 
     function = pairs.cosine_embedding_loss
     fields = ("margin",)
@@ -238,7 +288,12 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    r"""l_i = x_i where y_i = 1, \max(0, margin - x_i) where y_i = -1."""
+    r"""l_i = x_i where y_i = 1, \max(0, margin - x_i) where y_i = -1.
+
+    >>> import gradarray as ga
+    >>> ga.nn.HingeEmbeddingLoss()([0.5, 0.25], [1, -1])
+    GradArray(0.625, dtype=float64)
+    """
 
     function = pairs.hinge_embedding_loss
     fields = ("margin",)
@@ -249,7 +304,12 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    r"""l_i = \max(0, -y_i (a_i - b_i) + margin), y of 1 and -1."""
+    r"""l_i = \max(0, -y_i (a_i - b_i) + margin), y of 1 and -1.
+
+    >>> import gradarray as ga
+    >>> ga.nn.MarginRankingLoss()([1.0], [3.0], [1])
+    GradArray(2., dtype=float64)
+    """
 
     function = pairs.margin_ranking_loss
     fields = ("margin",)
@@ -263,13 +323,23 @@ class MarginRankingLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    r"""l_i = \log(1 + e^{-y_i x_i}), y of 1 and -1."""
+    r"""l_i = \log(1 + e^{-y_i x_i}), y of 1 and -1.
+
+    >>> import gradarray as ga
+    >>> ga.nn.SoftMarginLoss()([0.0], [1])
+    GradArray(0.69314718, dtype=float64)
+    """
 
     function = pairs.soft_margin_loss
 
 
 class TripletMarginLoss(_Loss):
-    r"""l = \max(0, d(a, p) - d(a, n) + margin), called with (anchor, positive, negative)."""
+    r"""l = \max(0, d(a, p) - d(a, n) + margin), called with (anchor, positive, negative).
+
+    >>> import gradarray as ga
+    >>> ga.nn.TripletMarginLoss()([[0.0]], [[1.0]], [[1.5]])
+    GradArray(0.5, dtype=float64)
+    """
 
     function = pairs.triplet_margin_loss
     fields = ("margin", "p", "eps")

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..array import GradArray, from_user, wrap
-from ..errors import DTypeError, ShapeError, message
 from . import names, state
+from .calling import LOCATED, HookHandle, locate
+from .dtypes import cast, float_dtype
 from .parameter import Parameter
 
 Self = TypeVar("Self", bound="Module")
 
-_LOCATED = (ShapeError, DTypeError, IndexError)
 _ASIDE = ("_parameters", "_buffers", "_modules")
 
 
@@ -75,8 +75,8 @@ class Module:
             if self._hooks or self._pre_hooks:
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
-        except _LOCATED as error:
-            _locate(self, error)
+        except LOCATED as error:
+            locate(self, error)
             raise
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -120,7 +120,8 @@ class Module:
             values = self.__dict__.get(aside)
             if values is not None and name in values:
                 return values[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        hint = f"; here it is {names.ATTRIBUTES[name]}" if name in names.ATTRIBUTES else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
@@ -333,10 +334,10 @@ class Module:
         """
         dtype = float_dtype(dtype, "to")
         for parameter in self.parameters():
-            _cast(parameter, dtype)
+            cast(parameter, dtype)
         for buffer in self.buffers():
             if buffer.ndim:
-                _cast(buffer, dtype)
+                cast(buffer, dtype)
         return self
 
     def float(self: Self) -> Self:
@@ -413,57 +414,3 @@ class Module:
             return f"{name}({extra})"
         body = "\n".join([extra, *parts] if extra else parts).replace("\n", "\n  ")
         return f"{name}(\n  {body}\n)"
-
-
-class HookHandle:
-    """A registered hook; `remove()` takes it away."""
-
-    _numbers = itertools.count()
-
-    def __init__(self, hooks: dict[int, Any], entry: Any, prepend: bool) -> None:
-        self._all, self._number = hooks, next(self._numbers)
-        hooks[self._number] = entry
-        if prepend:
-            for number in [k for k in hooks if k != self._number]:
-                hooks[number] = hooks.pop(number)
-
-    def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
-        self._all.pop(self._number, None)
-
-
-def float_dtype(dtype: Any, op: str) -> np.dtype:
-    """`dtype` as a floating NumPy dtype."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found is None or found.kind != "f" or dtype is None:
-        raise DTypeError(
-            message(
-                op,
-                f"{dtype!r} is not a floating dtype.",
-                "Use float32, float64 or float16; arrays live in the machine's memory.",
-            )
-        )
-    return found
-
-
-def _cast(handle: GradArray, dtype: np.dtype) -> None:
-    if handle.dtype.kind != "f" or handle.dtype == dtype:
-        return
-    handle._rebind(handle._data.astype(dtype))
-    if handle.grad is not None:
-        handle.grad = wrap(handle.grad._data.astype(dtype))
-
-
-def _locate(outer: Module, error: Any) -> None:
-    """Put into the message of `error` where in `outer` it was raised."""
-    inner, text = error.__dict__.setdefault("_raised_in", (outer, str(error)))
-    if inner is outer:
-        error.args = (f"in {type(inner).__name__}: {text}",)
-        return
-    for path, part in outer.named_modules():
-        if part is inner:
-            error.args = (f"in model.{path} ({type(inner).__name__}): {text}",)
-            return

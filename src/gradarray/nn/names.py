@@ -70,6 +70,21 @@ REMARKS = {
     "lr": "A learning rate belongs to an optimiser of ga.optim.",
 }
 
+ATTRIBUTES = {
+    "add": "append(module)",
+    "weights": "parameters() and buffers()",
+    "variables": "parameters() and buffers()",
+    "trainable_weights": "parameters()",
+    "trainable_variables": "parameters()",
+    "trainable": "requires_grad_(False) to freeze",
+    "get_weights": "state_dict()",
+    "set_weights": "load_state_dict(state)",
+    "count_params": "sum(p.size for p in module.parameters())",
+    "get_layer": "get_submodule(path)",
+    "cuda": "to(dtype); arrays live in the machine's memory",
+    "cpu": "to(dtype); arrays live in the machine's memory",
+}
+
 
 def check_arguments(label: str, signature: inspect.Signature, given: Iterable[str]) -> None:
     """Raise TypeError for a keyword of the other face, naming the right one."""

@@ -72,7 +72,12 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool3d(_MaxPool):
-    """`MaxPool1d` over three axes, x: (N, C, D, H, W) or (C, D, H, W); numbers may be triples."""
+    """`MaxPool1d` over three axes, x: (N, C, D, H, W) or (C, D, H, W); numbers may be triples.
+
+    >>> import gradarray as ga
+    >>> ga.nn.MaxPool3d(2)(ga.ones((1, 1, 4, 4, 4))).shape
+    (1, 1, 2, 2, 2)
+    """
 
     function = pool.max_pool3d
 
@@ -151,7 +156,12 @@ class AvgPool2d(_AvgPoolDivided):
 
 
 class AvgPool3d(_AvgPoolDivided):
-    """`AvgPool1d` over three axes, x: (N, C, D, H, W) or (C, D, H, W)."""
+    """`AvgPool1d` over three axes, x: (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import gradarray as ga
+    >>> ga.nn.AvgPool3d(2)(ga.ones((1, 1, 4, 4, 4))).shape
+    (1, 1, 2, 2, 2)
+    """
 
     function = avgpool.avg_pool3d
 
@@ -195,7 +205,12 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """`AdaptiveAvgPool1d` over three axes."""
+    """`AdaptiveAvgPool1d` over three axes.
+
+    >>> import gradarray as ga
+    >>> ga.nn.AdaptiveAvgPool3d(1)(ga.ones((1, 1, 4, 4, 4))).shape
+    (1, 1, 1, 1, 1)
+    """
 
     function = avgpool.adaptive_avg_pool3d
 
@@ -226,12 +241,22 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """`AdaptiveMaxPool1d` over two axes."""
+    """`AdaptiveMaxPool1d` over two axes.
+
+    >>> import gradarray as ga
+    >>> ga.nn.AdaptiveMaxPool2d(1)(ga.ones((2, 3, 7, 5))).shape
+    (2, 3, 1, 1)
+    """
 
     function = pool.adaptive_max_pool2d
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """`AdaptiveMaxPool1d` over three axes."""
+    """`AdaptiveMaxPool1d` over three axes.
+
+    >>> import gradarray as ga
+    >>> ga.nn.AdaptiveMaxPool3d(1)(ga.ones((1, 1, 4, 4, 4))).shape
+    (1, 1, 1, 1, 1)
+    """
 
     function = pool.adaptive_max_pool3d

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..array import GradArray, lift
 from ..errors import DTypeError, ShapeError, message
+from ..ops.functional import known
 from ..ops.reduce import mean, sum
 from ..ops.shape import astype
 
@@ -99,8 +100,8 @@ def class_numbers(target: Any, classes: int, op: str, ignore: int | None = None)
                 "Cast it with target.astype(int).",
             )
         )
-    values = target._array if isinstance(target, GradArray) else target
-    if not isinstance(values, np.ndarray):
+    values = known(target)
+    if values is None:
         return target
     wrong = (values < 0) | (values >= classes)
     if ignore is not None:

@@ -11,7 +11,7 @@ from ..ops.compare import relu
 from .attention import MultiheadAttention
 from .containers import ModuleList
 from .dropout import Dropout
-from .layer import claim
+from .layer import as_input, claim
 from .layer_norm import LayerNorm
 from .linear import Linear
 from .module import Module
@@ -74,6 +74,7 @@ class TransformerEncoderLayer(Module):
         src_key_padding_mask: Any = None,
         is_causal: bool = False,
     ) -> Any:
+        src = as_input(src, self.linear1.weight.dtype)  # the sums below stay in this dtype
         masks = (src_mask, src_key_padding_mask, is_causal)
         if self.norm_first:
             x = src + self._attend(self.norm1(src), *masks)

@@ -21,7 +21,7 @@ from ..registry import arr, case, public
 from .arithmetic import absolute, negative
 from .compare import greater, where
 from .exponential import exp
-from .hyperbolic import sech, sigmoid, tanh
+from .hyperbolic import sigmoid, tanh
 from .piecewise import SHARE, kinked, like
 from .powers import reciprocal, square
 from .special import erfc
@@ -120,13 +120,16 @@ def selu(x: Any) -> GradArray:
 # Smooth -------------------------------------------------------------------------------------------
 
 
+def _log1p_exp(x: Any) -> Any:
+    # As np.logaddexp(x, 0), by functions that NumPy computes many at a time.
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 class SoftplusGrad(Elementwise):
     r"""y = \log(1 + e^{bx}) / b, and x where b x is above the threshold."""
 
     forward = staticmethod(
-        lambda x, beta, threshold: np.where(
-            beta * x > threshold, x, np.logaddexp(beta * x, 0) / beta
-        )
+        lambda x, beta, threshold: np.where(beta * x > threshold, x, _log1p_exp(beta * x) / beta)
     )
     partials = (
         lambda x, beta, threshold: where(
@@ -162,7 +165,7 @@ class LogSigmoidGrad(Elementwise):
     """
 
     name = "log_sigmoid"
-    forward = staticmethod(lambda x: -np.logaddexp(-x, 0))
+    forward = staticmethod(lambda x: -_log1p_exp(-x))
     partials = (lambda x: sigmoid(negative(x)),)
     tex = r"\log \sigma({x})"
 
@@ -206,12 +209,15 @@ class MishGrad(Elementwise):
     GradArray([   0., 1000.], dtype=float64)
     """
 
-    forward = staticmethod(lambda x: _gated(x, np.tanh(np.logaddexp(x, 0))))
-    partials = (
-        lambda x: tanh(softplus(x)) + x * sigmoid(x) * square(sech(softplus(x))),
-    )
+    forward = staticmethod(lambda x: _gated(x, np.tanh(_log1p_exp(x))))
+    partials = (lambda x: _mish_slope(x, tanh(softplus(x))),)
     tex = r"{x} \tanh(\log(1 + e^{{x}}))"
     domain = (-4.0, 4.0)
+
+
+def _mish_slope(x: Any, gate: Any) -> Any:
+    # sech^2 = 1 - tanh^2: what cancels where tanh is near 1 is added to that tanh.
+    return gate + x * sigmoid(x) * (1 - square(gate))
 
 
 mish = elementwise(MishGrad, reference=lambda x: x * np.tanh(np.log1p(np.exp(x))))

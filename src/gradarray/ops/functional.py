@@ -164,17 +164,26 @@ def one_hot(x: Any, num_classes: int = -1) -> GradArray:
         raise DTypeError(
             message("one_hot", f"takes class numbers, not {x.dtype}.", "Use x.astype(int).")
         )
-    values = x._array if isinstance(x, GradArray) else np.asarray(x)
     if num_classes < 0:
-        if not values.size:
-            raise ValueError(message("one_hot", "of no numbers; say num_classes."))
+        values = known(x)
+        if values is None or not values.size:
+            raise ValueError(message("one_hot", "no numbers are known; say num_classes."))
         num_classes = int(values.max()) + 1
-    in_range(values, num_classes, "one_hot", "class number")
+    in_range(x, num_classes, "one_hot", "class number")
     return astype(equal(expand_dims(x, -1), np.arange(num_classes)), np.int64)
 
 
-def in_range(values: np.ndarray, count: int, op: str, what: str) -> None:
+def known(x: Any) -> np.ndarray | None:
+    """The values of an array, or None where only its form is known."""
+    data = x._data if isinstance(x, GradArray) else x
+    return np.asarray(data) if isinstance(data, (np.ndarray, np.generic)) else None
+
+
+def in_range(x: Any, count: int, op: str, what: str) -> None:
     """Raise IndexError, naming the first offender, unless all are in [0, count)."""
+    values = known(x)
+    if values is None:
+        return
     wrong = (values < 0) | (values >= count)
     if wrong.any():
         at = tuple(int(k) for k in np.argwhere(wrong)[0])
@@ -211,8 +220,7 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> GradArray:
         )  # fmt: skip
     if weight.ndim != 2:
         raise ShapeError(message("embedding", f"a table of shape {weight.shape}, not (n, d)."))
-    if isinstance(x, GradArray):
-        in_range(x._array, weight.shape[0], "embedding", "index")
+    in_range(x, weight.shape[0], "embedding", "index")
     y = take(weight, x, axis=0)
     if padding_idx is None:
         return y

@@ -1,0 +1,42 @@
+"""What goes with calling a module: hooks, and errors that say which part raised them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from .module import Module
+
+LOCATED = (ShapeError, DTypeError, IndexError)  # what is about the arrays that a layer was given
+
+
+class HookHandle:
+    """A registered hook; `remove()` takes it away."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, hooks: dict[int, Any], entry: Any, prepend: bool) -> None:
+        self._all, self._number = hooks, next(self._numbers)
+        hooks[self._number] = entry
+        if prepend:
+            for number in [k for k in hooks if k != self._number]:
+                hooks[number] = hooks.pop(number)
+
+    def remove(self) -> None:
+        """Take the hook away; a second time does nothing."""
+        self._all.pop(self._number, None)
+
+
+def locate(outer: Module, error: Any) -> None:
+    """Put into the message of `error` where in `outer` it was raised."""
+    inner, text = error.__dict__.setdefault("_raised_in", (outer, str(error)))
+    if inner is outer:
+        error.args = (f"in {type(inner).__name__}: {text}",)
+        return
+    for path, part in outer.named_modules():
+        if part is inner:
+            error.args = (f"in model.{path} ({type(inner).__name__}): {text}",)
+            return
