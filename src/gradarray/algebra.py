@@ -570,6 +570,7 @@ class _Given:
     alias: Callable[..., Any]
     apply_batched: Callable[..., Any]
     on_all_levels: Callable[..., Any]
+    drawn: Callable[..., Any]
     pull_through: Callable[..., Any]
     absorb: Callable[..., Any]
     sum: Callable[..., Any]

@@ -466,6 +466,11 @@ def holds_arrays(value: Any) -> bool:
     return False
 
 
+def has_values(x: Any) -> bool:
+    """Can the values be looked at? Not those of one example inside vmap: checks are left out."""
+    return not isinstance(x, GradArray) or x._base() is x
+
+
 def lift(value: Any, op: str = "array") -> Any:
     """A GradArray of `value`; inside a sweep on raw arrays, `value` as it is.
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..array import GradArray, lift
+from ..array import GradArray, has_values, lift
 from ..errors import ShapeError, message
 from ..registry import arr, case, public
+from .arithmetic import sign
 from .create import made
 from .exponential import power
 from .layout import broadcast_arrays, moveaxis
@@ -27,7 +28,9 @@ __all__ = [
 
 
 def _on_graph(*values: Any) -> bool:
-    return any(isinstance(v, GradArray) and v._node is not None for v in values)
+    return any(
+        isinstance(v, GradArray) and (v._node is not None or not has_values(v)) for v in values
+    )
 
 
 def _values(*values: Any) -> list[Any]:
@@ -192,16 +195,17 @@ def geomspace(
     GradArray([  1.,  10., 100.], dtype=float64)
     """
     t = _weights(num, endpoint, "geomspace")
-    ends = [np.asarray(v) for v in _values(start, stop)]
-    if any((v == 0).any() for v in ends):
-        raise ValueError(message("geomspace", "an end is 0, which no ratio leads to."))
+    if has_values(start) and has_values(stop):
+        ends = [np.asarray(v) for v in _values(start, stop)]
+        if any((v == 0).any() for v in ends):
+            raise ValueError(message("geomspace", "an end is 0, which no ratio leads to."))
     if not _on_graph(start, stop):
         y = np.geomspace(ends[0], ends[1], num, endpoint, dtype, axis)
         return made(y, requires_grad)
     a, b = _ends(start, stop, "geomspace", np.float64)  # which np.geomspace promotes to
     t = _columns(t, a)
-    sign = np.broadcast_to(np.sign(ends[0]), a.shape)
-    return _finished(sign * (power(sign * a, 1 - t) * power(sign * b, t)), dtype, axis)
+    side = sign(a)
+    return _finished(side * (power(side * a, 1 - t) * power(side * b, t)), dtype, axis)
 
 
 # Grids --------------------------------------------------------------------------------------------

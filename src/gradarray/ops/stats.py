@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..algebra import given
-from ..array import GradArray, lift
+from ..array import GradArray, has_values, lift
 from ..errors import ShapeError, message
 from ..registry import arr, case, public
 from .arithmetic import absolute
@@ -81,7 +81,7 @@ def average(
         dtype = np.result_type(dtype, np.float64)
     x, w = (v if v.dtype == dtype else given.astype(v, dtype) for v in (x, w))
     total = sum(w, axis=axis, keepdims=keepdims)
-    if any(total == 0):
+    if has_values(total) and any(total == 0):
         raise ZeroDivisionError(message("average", "the weights sum to 0."))
     y = sum(x * w, axis=axis, keepdims=keepdims) / total
     return (y, total) if returned else y

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..algebra import given
 from ..array import GradArray, lift, wrap
 from ..errors import DTypeError, message
+from ..graph import mode
 from ..ops.axes import one_axis
 from ..ops.compare import clip, greater, maximum, where
 from ..ops.elementwise import cos, log, remainder, sin, sqrt
@@ -122,6 +124,8 @@ class Generator:
 
     def _words(self, count: int, bits: int) -> GradArray:
         """The next `count` words; the counter goes on behind them."""
+        if mode.levels:
+            return given.drawn(self._words, count, bits)
         with _lock:
             words = philox(self.key, self.counter, count, bits)
             self.counter._assign("random", advance(self.counter, blocks_of(count, bits)))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import graph, registry, tree
-from ..algebra import Elementwise, Kind, Linear, Multilinear, Reduction, given
+from ..algebra import Elementwise, Kind, Linear, Reduction, given
 from ..array import GradArray, lift
 from ..errors import GraphError, ShapeError, message
 from ..graph import flags, mode
@@ -331,6 +331,19 @@ def _put_carried(op: Any, level: Level, xs: list[Any], here: list[bool], params:
     return apply(op, x, v, *xs[2:], **params)
 
 
+def _value_shaped(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    """Results whose shape depends on values: they differ from example to example."""
+    return Form((), None)._refuse()
+
+
+def _among(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
+    """Places of values among shared edges: any number of values at once."""
+    edges = 1 if op.name == "digitize" else 0
+    if here[edges]:
+        return one_by_one(op, level, xs, here, params)
+    return apply(op, *xs, **params)
+
+
 def _merged(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
     """Ops on (samples, channels, ...): the examples are more samples."""
     xs = [x if h else on_level(x, level) for x, h in zip(xs, here)]
@@ -365,7 +378,7 @@ def _examples_to_channels(x: Any) -> Any:
 TRAILING = {
     f"{name}Grad"
     for name in (
-        "ArgSort ArgPartition TopK CumArg LogCumSumExp LinearRecurrence CumProd Digitize".split()
+        ["ArgSort", "ArgPartition", "TopK", "CumArg", "LogCumSumExp", "LinearRecurrence", "CumProd"]
     )
 }
 
@@ -391,6 +404,11 @@ RULES: dict[Any, Any] = {
         "fold": _merged,
         "max_places": _merged,
         "adaptive_max_places": _merged,
+        "nonzero": _value_shaped,
+        "argwhere": _value_shaped,
+        "unique": _value_shaped,
+        "digitize": _among,
+        "searchsorted": _among,
         "conv": _convolved,
         "conv_transpose": _convolved,
         "conv_weight": _convolved,
@@ -537,5 +555,31 @@ def _examples(leaves: list[Any], axes: list[Any], paths: list[str]) -> int:
     return next(iter(sizes.values()))
 
 
+# Random numbers -----------------------------------------------------------------------------------
+
+
+def drawn(words: Callable[[int, int], GradArray], count: int, bits: int) -> GradArray:
+    """`count` random words inside vmap: the same for every example, or for each its own."""
+    levels, mode.levels = mode.levels, ()
+    try:
+        own = [level for level in levels if level.randomness == "different"]
+        if any(level.randomness == "error" for level in levels):
+            raise GraphError(
+                message(
+                    "vmap",
+                    "random numbers are drawn inside, and randomness='error'.",
+                    "Say vmap(..., randomness='different') or 'same'.",
+                )
+            )
+        sizes = [level.size for level in own]
+        y = reshape(words(math.prod(sizes) * count, bits), (*sizes, count))
+    finally:
+        mode.levels = levels
+    for level in own:
+        y = batched(y, level)
+    return y
+
+
 given.apply_batched = apply_batched
+given.drawn = drawn
 given.on_all_levels = on_all_levels
