@@ -165,11 +165,34 @@ def energy() -> plt.Figure:
     return figure
 
 
+def tolerance() -> plt.Figure:
+    """Lesson 9: the result of a loop that stops at a tolerance, and its derivative."""
+    page = of_page("09-programs.md")
+    a = np.linspace(0.2, 6.0, 2901)
+    slopes, steps = zip(
+        *(ga.grad(lambda a: page["root"](a, 0.01), has_aux=True)(v) for v in a), strict=True
+    )
+    x = np.array([page["root"](v, 0.01)[0] for v in a])
+    slope = np.array([v.item() for v in slopes])
+    jumps = np.flatnonzero(np.diff(steps))
+    for values in (x, slope):
+        values[jumps] = np.nan  # a gap, not a line across the jump
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3))
+    left.plot(a, x - np.sqrt(a), color=BLUE)
+    left.axhline(0, color=INK, lw=0.8)
+    left.set(xlabel="$a$", ylabel=r"$x - \sqrt{a}$")
+    right.plot(a, 1 / (2 * np.sqrt(a)), color=INK, lw=0.8)
+    right.plot(a, slope, color=BLUE)
+    right.set(xlabel="$a$", ylabel="$dx/da$", ylim=(-0.05, 1.2))
+    return figure
+
+
 FIGURES: dict[str, Callable[[], plt.Figure]] = {
     "01-graph": graph,
     "02-descent": descent,
     "03-reuse": reuse,
     "08-energy": energy,
+    "09-tolerance": tolerance,
 }
 
 
