@@ -254,6 +254,12 @@ def test_masks_pass_through_the_encoder():
         assert not np.array_equal(encoder(x).numpy()[:, :2], encoder(other).numpy()[:, :2])
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_a_float32_encoder_stays_in_float32(norm_first):
+    layer = nn.TransformerEncoderLayer(E, HEADS, 8, norm_first=norm_first)
+    assert layer(RNG.normal(size=(L, N, E))).dtype == np.float32
+
+
 def test_names_in_an_encoder_layer():
     layer = nn.TransformerEncoderLayer(E, HEADS, 8)
     assert list(layer.state_dict()) == [

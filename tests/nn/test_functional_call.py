@@ -146,3 +146,45 @@ def test_threads_do_not_see_one_anothers_parameters():
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_gradients_of_each_sample():
+    model = nn.Sequential(nn.Linear(3, 4, dtype="float64"), nn.Tanh(), nn.Linear(4, 2))
+    model.double()
+    labels = np.array([0, 1, 1, 0])
+    params = {k: v.detach() for k, v in model.parameters_dict().items()}
+
+    def loss(p, x, y):
+        return nn.functional.cross_entropy(nn.functional_call(model, p, x), y)
+
+    together = ga.vmap(ga.grad(loss), in_axes=(None, 0, 0))(params, X, labels)
+    for n in range(4):
+        alone = ga.grad(loss)(params, X[n], labels[n])
+        for k in params:
+            assert np.allclose(together[k].numpy()[n], alone[k].numpy(), rtol=1e-13, atol=1e-14)
+
+
+def test_an_ensemble_of_parameters():
+    models = [nn.Linear(3, 2, dtype="float64") for _ in range(3)]
+    params = {
+        k: np.stack([m.state_dict()[k] for m in models]) for k in models[0].parameters_dict()
+    }
+    y = ga.vmap(lambda p: nn.functional_call(models[0], p, X))(params)
+    for k, model in enumerate(models):
+        assert np.allclose(y.numpy()[k], model(X).numpy(), rtol=1e-14)
+
+
+def test_state_that_would_differ_from_example_to_example():
+    x = RNG.normal(size=(3, 4, 2))
+    layer = nn.BatchNorm1d(2)
+    with pytest.raises(ga.GraphError, match=r"differ from example to example.*eval"):
+        ga.vmap(layer)(x)
+    assert layer.running_mean.tolist() == [0.0, 0.0]
+    assert float(layer.num_batches_tracked) == 0.0
+    assert ga.vmap(layer.eval())(x).shape == (3, 4, 2)
+    # Statistics of each example's own are no trouble.
+    layers = {"running_mean": np.zeros((3, 2)), "running_var": np.ones((3, 2))}
+    fresh = nn.BatchNorm1d(2, dtype="float64")
+    call = lambda b, x: nn.functional_call(fresh, b, x, return_buffers=True)[1]
+    buffers = ga.vmap(call)(layers, x)
+    assert np.allclose(buffers["running_mean"].numpy(), 0.1 * x.mean(1))

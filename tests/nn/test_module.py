@@ -391,3 +391,12 @@ def test_modules_are_freed_without_the_collector():
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [("trainable_weights", "parameters()"), ("set_weights", "load_state_dict"), ("cuda", "to(")],
+)
+def test_an_attribute_of_the_other_face_names_the_right_one(name, right):
+    with pytest.raises(AttributeError, match=re.escape(right)):
+        getattr(nn.Linear(1, 1), name)

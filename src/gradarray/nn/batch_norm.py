@@ -197,11 +197,12 @@ class _BatchNorm(_ByChannel):
     def forward(self, input: Any) -> Any:
         input = self._input(input)
         factor: Any = 0.0 if self.momentum is None else self.momentum
+        count = None
         if self.training and self.num_batches_tracked is not None:
-            set_value(self.num_batches_tracked, self.num_batches_tracked + 1)
+            count = self.num_batches_tracked + 1
             if self.momentum is None:
-                factor = 1 / self.num_batches_tracked
-        return batch_norm(
+                factor = 1 / count
+        y = batch_norm(
             input,
             self.running_mean,
             self.running_var,
@@ -211,6 +212,9 @@ class _BatchNorm(_ByChannel):
             factor,
             self.eps,
         )
+        if count is not None:
+            set_value(self.num_batches_tracked, count)
+        return y
 
 
 class BatchNorm1d(_BatchNorm):

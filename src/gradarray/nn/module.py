@@ -162,7 +162,7 @@ class Module:
             self._buffers[name] = value
         else:
             value = value if value.dtype == old.dtype else value.astype(old.dtype)
-            old._rebind(value._data, value._node)
+            state.bind(old, value)
 
     def _claim(self, name: str, table: dict[str, Any]) -> None:
         """Check that `name` can be an entry of `table`, and free it elsewhere."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..array import GradArray, from_user, wrap
-from ..errors import ShapeError, message
+from ..errors import GraphError, ShapeError, message
 from ..graph import no_grad
 from ..ops.shape import astype
+from ..transforms.batch import Batched
 
 if TYPE_CHECKING:
     from .module import Module
@@ -28,8 +29,29 @@ def set_value(target: GradArray, value: Any) -> GradArray:
                 message("set", f"shape {value.shape} does not fit an array of {target.shape}.")
             )
         value = value if value.dtype == target.dtype else astype(value, target.dtype)
-        target._rebind(value._data)
+        bind(target, value.detach())
     return target
+
+
+def bind(target: GradArray, value: GradArray) -> None:
+    """Bind the handle `target` to the value and graph of another."""
+    if type(target) is Batched:
+        target._assign("set", value)
+    elif type(value) is Batched:
+        raise GraphError(
+            message(
+                "set",
+                "inside vmap a module's state would differ from example to example.",
+                "Use model.eval(), or a layer without state (track_running_stats=False).",
+            )
+        )
+    else:
+        target._rebind(value._data, value._node)
+
+
+def handle_on(value: GradArray) -> GradArray:
+    """A handle of its own on the same value."""
+    return value.detach() if value._node is None else astype(value, value.dtype)
 
 
 class LoadResult(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any
 from ..array import GradArray, from_user, wrap
 from ..errors import ShapeError, message
 from .module import Module
+from .state import handle_on
 
 # A module is lent to one call at a time; a call inside that call is the same thread's.
 _lent = threading.RLock()
@@ -82,7 +83,7 @@ def _borrowed(
                 # A handle of its own: the call may bind it to a new value.
                 fresh = stand_ins.get(id(old), old)
                 if id(old) not in renewed:
-                    renewed[id(old)] = wrap(fresh._data, GradArray, fresh._node)
+                    renewed[id(old)] = handle_on(fresh)
                 part._buffers[name] = renewed[id(old)]
                 buffers[f"{path}.{name}" if path else name] = (part._buffers, name)
         yield buffers
