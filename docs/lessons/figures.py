@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -193,6 +194,7 @@ FIGURES: dict[str, Callable[[], plt.Figure]] = {
     "03-reuse": reuse,
     "08-energy": energy,
     "09-tolerance": tolerance,
+    **runpy.run_path(str(Path(__file__).parent / "curves.py"))["FIGURES"],
 }
 
 
