@@ -25,7 +25,9 @@ from .safetensors import ModelFileError
 
 FORMAT = "gradarray"
 VERSION = 1
-_MODULE = "module"  # the key that tells a module from a plain dict
+
+# What JSON has no form for is an object with one of these keys; a dict's own "$" is doubled.
+_MODULE, _TUPLE = "$module", "$tuple"
 
 _library: dict[str, type[nn.Module]] = {}
 _users: dict[str, type[nn.Module]] = {}
@@ -111,8 +113,10 @@ def _encode(value: Any) -> Any:
             out["training"] = False
         return out
     if isinstance(value, dict):
-        return {str(key): _encode(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+        return {_escaped(str(key)): _encode(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return {_TUPLE: [_encode(item) for item in value]}
+    if isinstance(value, list):
         return [_encode(item) for item in value]
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
         return np.dtype(value).name
@@ -121,13 +125,19 @@ def _encode(value: Any) -> Any:
     return value
 
 
+def _escaped(key: str) -> str:
+    return f"${key}" if key.startswith("$") else key
+
+
 def _decode(value: Any, path: Any) -> Any:
     if isinstance(value, list):
         return [_decode(item, path) for item in value]
     if not isinstance(value, dict):
         return value
+    if _TUPLE in value:
+        return tuple(_decode(value[_TUPLE], path))
     if _MODULE not in value:
-        return {key: _decode(item, path) for key, item in value.items()}
+        return {key.removeprefix("$"): _decode(item, path) for key, item in value.items()}
     name, config = value[_MODULE], value.get("config")
     if not isinstance(name, str) or not isinstance(config, dict):
         raise ModelFileError(message("load", f"{path}: the configuration is damaged."))
@@ -211,8 +221,8 @@ def load(path: str | os.PathLike[str], into: nn.Module | None = None) -> Any:
     """The model in a file, rebuilt; or its arrays read `into` a model of yours.
 
     Raises ModelFileError (a ValueError) for a file that is damaged, or whose class is not known
-    here; ValueError where names or shapes do not fit, leaving `into` as it was. A rebuilt model
-    takes no more memory than the arrays in the file, whatever its configuration says.
+    here; ValueError where names or shapes do not fit, leaving `into` as it was. A model that is
+    rebuilt takes little more memory than the arrays in the file, whatever its configuration says.
 
     >>> import gradarray as ga, tempfile, pathlib
     >>> model = ga.Sequential(ga.nn.Linear(2, 3), ga.nn.Tanh())
@@ -261,7 +271,9 @@ def _rebuild(content: Any, arrays: dict[str, np.ndarray], path: Any) -> nn.Modul
     # New layers draw their first values: the user's stream of random numbers must not notice.
     stream = random.default_generator.state_dict()
     try:
-        with limited(len(arrays), sum(a.size for a in arrays.values())):
+        # Twice: an encoder is made of copies of a layer. And arrays that are shared, or no state.
+        size = sum(a.size for a in arrays.values())
+        with limited(2 * len(arrays) + 1000, 2 * size + 1000):
             model = _decode(content["model"], path)
     finally:
         random.default_generator.load_state_dict(stream)
