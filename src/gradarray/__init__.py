@@ -1,6 +1,9 @@
 """gradarray: automatic differentiation that people can see through."""
 
-from . import protocols, random, tree
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import linalg, namespace, protocols, random, tree
 from .algebra import Elementwise, Linear, Multilinear, Reduction
 from .array import GradArray
 from .choices import set_subgradient
@@ -46,8 +49,24 @@ from .ops.take import *
 from .ops.unfold import *
 from .ops.vectors import *
 from .transforms.batch import vmap
+from .transforms.checkpoint import checkpoint
+from .transforms.loops import cond, fori_loop, scan, switch, while_loop
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp
 
 from . import nn, optim, train  # isort: skip - they need what is above
 from .train import Model, Sequential, load  # isort: skip
+
+
+def __dir__() -> list[str]:
+    return namespace.visible(globals(), "linalg", "nn", "optim", "random", "testing", "train", "tree")
+
+
+if TYPE_CHECKING:
+    from . import testing
+else:  # a type checker is to see what is missing
+
+    def __getattr__(name: str) -> Any:
+        if name == "testing":  # for those who test, and not worth the time of those who do not
+            return import_module(".testing", __name__)
+        raise namespace.no_function(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import threading
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,9 @@ from .parameters import cast, check, floating, is_number, parameter, probabiliti
 
 # One generator may be used by several threads, and no two of them may get the same numbers.
 _lock = threading.Lock()
+
+# All streams there are: a function that is run again draws again what it drew.
+generators: weakref.WeakSet[Generator] = weakref.WeakSet()
 
 _WORD = 2**32
 _DOUBLE = np.dtype(np.float64)
@@ -54,6 +58,7 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0) -> None:
+        generators.add(self)
         self.key = wrap(np.zeros(2, np.uint32))
         self.counter = wrap(np.zeros(4, np.uint32))
         self.seed(seed)

@@ -1,0 +1,195 @@
+"""Control flow that every walk can follow: scan, fori_loop, while_loop, cond, switch.
+
+Run eagerly they are Python's loops and branches with a declared carry: every step is recorded, so
+they differentiate in both modes to any order, whatever the number of steps turns out to be. Inside
+vmap each example stops, or branches, by itself. `snapshots` bounds the memory of a long loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..array import GradArray, lift
+from ..errors import DTypeError, GraphError, ShapeError, message
+from ..graph import mode
+from ..ops.compare import where
+from ..ops.logical import logical_and
+from .batch import Batched, base
+from .checkpoint import checkpointed_scan
+from .steps import run_scan, same_carry
+
+
+def scan(
+    f: Callable[..., Any],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    *,
+    snapshots: int | None = None,
+) -> tuple[Any, Any]:
+    r"""(carry, ys) of carry_{k+1}, y_k = f(carry_k, x_k), k over the first axis of `xs`.
+
+    `init`, `xs` and what f returns are pytrees; the carry keeps its structure, shapes and dtypes.
+    The ys are stacked along a new first axis. Without `xs`, `length` says how many steps. With
+    `snapshots` = s at most s carries are kept for the reverse sweep, which runs steps again, as
+    few as possible (Griewank & Walther, "Algorithm 799: revolve", ACM TOMS 26, 2000). Raises
+    ShapeError or DTypeError where the carry changes.
+
+    >>> import gradarray as ga
+    >>> ga.scan(lambda total, x: (total + x, total * x), 0.0, ga.array([1.0, 2.0, 3.0]))
+    (GradArray(6., dtype=float64), GradArray([0., 2., 9.], dtype=float64))
+    """
+    xs = tree.map(lambda x: lift(x, "scan"), xs)
+    steps = _length("scan", xs, length)
+    init = tree.map(lambda x: lift(x, "scan"), init)
+    if snapshots is not None and not mode.levels:
+        return checkpointed_scan(f, init, xs, steps, reverse, snapshots)
+    return run_scan(f, init, xs, steps, reverse)
+
+
+def fori_loop(
+    lower: int,
+    upper: int,
+    body: Callable[[int, Any], Any],
+    init: Any,
+    *,
+    snapshots: int | None = None,
+) -> Any:
+    """The carry after `carry = body(k, carry)` for k from `lower` to `upper` - 1.
+
+    `snapshots` as in `scan`.
+
+    >>> import gradarray as ga
+    >>> ga.grad(lambda x: ga.fori_loop(0, 3, lambda k, c: c * x, 1.0))(2.0)
+    GradArray(12., dtype=float64)
+    """
+    if snapshots is not None:
+        numbers = np.arange(lower, max(upper, lower))
+        return scan(
+            lambda c, k: (body(int(base(k).item()), c), None), init, numbers, snapshots=snapshots
+        )[0]
+    carry = tree.map(lambda x: lift(x, "fori_loop"), init)
+    for k in range(lower, upper):
+        carry = same_carry("fori_loop", carry, body(k, carry))
+    return carry
+
+
+def while_loop(
+    cond: Callable[[Any], Any],
+    body: Callable[[Any], Any],
+    init: Any,
+    *,
+    max_steps: int | None = None,
+) -> Any:
+    """The first carry for which `cond(carry)` is false, of carry = body(carry).
+
+    Differentiable in both modes: the derivative is that of the steps taken. Inside vmap each
+    example stops by itself. Raises GraphError after `max_steps`, if given.
+
+    >>> import gradarray as ga
+    >>> ga.while_loop(lambda x: x < 100, lambda x: x * 3, 2.0)
+    GradArray(162., dtype=float64)
+    """
+    carry = tree.map(lambda x: lift(x, "while_loop"), init)
+    going = lift(cond(carry))
+    taken = 0
+    while _any(going):
+        if max_steps is not None and taken >= max_steps:
+            raise GraphError(message("while_loop", f"not finished after {max_steps} steps."))
+        if type(going) is Batched:
+            with _untaken():
+                new = same_carry("while_loop", carry, body(carry))
+                carry = tree.map(lambda a, b, going=going: where(going, a, b), new, carry)
+                going = logical_and(going, lift(cond(carry)))
+        else:
+            carry = same_carry("while_loop", carry, body(carry))
+            going = lift(cond(carry))
+        taken += 1
+    return carry
+
+
+def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any):
+    """`true_fun(*operands)` if `pred`, else `false_fun(*operands)`.
+
+    The derivative is that of the branch taken. Inside vmap both branches run and each example
+    takes its own.
+
+    >>> import gradarray as ga
+    >>> ga.grad(lambda x: ga.cond(x > 0, lambda x: x * x, lambda x: -x, x))(3.0)
+    GradArray(6., dtype=float64)
+    """
+    pred = lift(pred, "cond")
+    if pred.shape != ():
+        raise ShapeError(message("cond", f"pred has shape {pred.shape}; it is one boolean."))
+    if type(pred) is not Batched:
+        return true_fun(*operands) if bool(pred) else false_fun(*operands)
+    with _untaken():
+        return _selected("cond", [(pred, true_fun(*operands))], false_fun(*operands))
+
+
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """`branches[index](*operands)`, the index clipped to the branches there are.
+
+    >>> import gradarray as ga
+    >>> ga.switch(1, [lambda x: x, lambda x: x * x], 3.0)
+    9.0
+    """
+    if not branches:
+        raise ValueError(message("switch", "there are no branches."))
+    index = lift(index, "switch")
+    if index.dtype.kind not in "iu" or index.shape != ():
+        raise DTypeError(
+            message("switch", f"the index is one integer, not {index.dtype}{list(index.shape)}.")
+        )
+    if type(index) is not Batched:
+        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+    with _untaken():
+        results = [branch(*operands) for branch in branches]
+        cases = [(index <= k, result) for k, result in enumerate(results[:-1])]
+        return _selected("switch", cases, results[-1])
+
+
+def _untaken() -> Any:
+    """Where some examples compute what only others keep, NumPy's warnings say nothing."""
+    return np.errstate(all="ignore")
+
+
+def _selected(op: str, cases: list[tuple[Any, Any]], otherwise: Any) -> Any:
+    """For each example the result of the first case that holds."""
+    chosen = tree.map(lift, otherwise)
+    for holds, result in reversed(cases):
+        result = tree.map(lift, result)
+        same_carry(op, chosen, result, what="branch")
+        chosen = tree.map(lambda a, b, holds=holds: where(holds, a, b), result, chosen)
+    return chosen
+
+
+def _any(going: GradArray) -> bool:
+    if going.shape != ():
+        raise ShapeError(
+            message("while_loop", f"cond gave shape {going.shape}; it is one boolean.")
+        )
+    return bool(np.any(base(going)._data))
+
+
+def _length(op: str, xs: Any, length: int | None) -> int:
+    sizes = set()
+    for x in tree.flatten(xs)[0]:
+        if not x.ndim:
+            raise ShapeError(message(op, "a 0-d array in xs has no axis to go along."))
+        sizes.add(x.shape[0])
+    if length is not None:
+        sizes.add(length)
+    if len(sizes) != 1:
+        raise ShapeError(
+            message(
+                op,
+                f"the lengths {sorted(sizes)} differ." if sizes else "neither xs nor length given.",
+            )
+        )
+    return sizes.pop()
