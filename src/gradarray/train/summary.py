@@ -28,8 +28,11 @@ def table(model: nn.Module, input: Any) -> str:
     A row is a layer without parts, or a module with parameters beside those of its parts.
     """
     shapes = {} if input is None else _shapes(model, input)
+    root = model
+    if list(model._modules) == ["module"]:  # a wrapper adds nothing to the names
+        root = model._modules["module"] or model
     rows: list[tuple[str, ...]] = []
-    for path, layer in model.named_modules():
+    for path, layer in root.named_modules():
         own = list(layer.parameters(recurse=False))
         if own or (not any(True for _ in layer.children()) and path):
             name = path or type(layer).__name__
@@ -52,8 +55,7 @@ def table(model: nn.Module, input: Any) -> str:
         "buffers": list(model.buffers()),
     }
     tail = [f"{what:9}  {_amount(held)}" for what, held in amounts.items() if held]
-    name = type(getattr(model, "module", model)).__name__
-    return "\n".join([name, rule, line(_HEAD), rule, *map(line, rows), rule, *tail])
+    return "\n".join([type(root).__name__, rule, line(_HEAD), rule, *map(line, rows), rule, *tail])
 
 
 def _amount(arrays: Iterable[GradArray]) -> str:
