@@ -47,6 +47,7 @@ class Custom(Kind, internal=True):
     pull_rule: ClassVar[Rule | None] = None
     push_rule: ClassVar[Rule | None] = None
     statics: ClassVar[dict[str, Any]] = {}
+    trailing: ClassVar[bool] = False  # acts on its last axes; those before them broadcast
 
     @classmethod
     def prepare(cls) -> None:

@@ -35,3 +35,4 @@ class _Module:
 
 
 special: Any = _Module("scipy.special")
+linalg: Any = _Module("scipy.linalg")

@@ -412,6 +412,8 @@ def explain(
     op: type[Grad], raw: list[Any], params: dict[str, Any], error: Exception
 ) -> Exception:
     """NumPy's complaint, with the op, the shapes and the mend."""
+    if isinstance(error, np.linalg.LinAlgError):
+        return error  # a singular matrix: the op's own words
     forms = ", ".join(_form(x) for x in raw)
     shapes = [x.shape for x in raw if hasattr(x, "shape")]
     if isinstance(error, IndexError) and not isinstance(error, np.exceptions.AxisError):

@@ -20,15 +20,17 @@ class Sample:
     shape: tuple[int, ...]
     low: float = -2.0
     high: float = 2.0
-    kind: str = "float"  # float, distinct (no two values near one another), int, bool
+    # float, distinct (no two values near one another), int, bool; of matrices also regular
+    # (singular values spread over [1, 2]) and spd (symmetric, eigenvalues spread over [1, 2])
+    kind: str = "float"
 
     @property
     def differentiable(self) -> bool:
-        return self.kind in ("float", "distinct")
+        return self.kind in ("float", "distinct", "regular", "spd")
 
 
 def arr(*shape: int, low: float = -2.0, high: float = 2.0, kind: str = "float") -> Sample:
-    """An array argument of this shape, drawn from [low, high)."""
+    """An array argument of this shape, drawn from [low, high), or as its kind says."""
     return Sample(shape, low, high, kind)
 
 

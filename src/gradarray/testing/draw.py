@@ -125,7 +125,25 @@ def drawn(sample: Sample, rng: np.random.Generator) -> Any:
         return rng.integers(first, max(int(np.ceil(high)), first + 1), shape)
     if sample.kind == "bool":
         return np.asarray(rng.integers(0, 2, shape) == 1)
-    raise ValueError(f"a sample of kind {sample.kind!r}; known: float, distinct, int, bool")
+    if sample.kind in ("regular", "spd"):
+        return _matrices(sample, rng)
+    raise ValueError(
+        f"a sample of kind {sample.kind!r}; known: float, distinct, int, bool, regular, spd"
+    )
+
+
+def _matrices(sample: Sample, rng: np.random.Generator) -> np.ndarray:
+    """Stacks of matrices Q_1 diag(s) Q_2^T with s spread over [1, 2]; Q_1 = Q_2 for spd."""
+    *batch, rows, columns = sample.shape
+    n = min(rows, columns)
+    left, right = (
+        np.linalg.qr(rng.standard_normal((*batch, m, m)))[0][..., :n] for m in (rows, columns)
+    )
+    if sample.kind == "spd":
+        right = left
+    s = 1 + (np.arange(n) + rng.uniform(0.25, 0.75, (*batch, 1, n))) / max(n, 1)
+    y = (left * s) @ np.swapaxes(right, -1, -2)
+    return (y + np.swapaxes(y, -1, -2)) / 2 if sample.kind == "spd" else y
 
 
 def handle(x: np.ndarray) -> GradArray:

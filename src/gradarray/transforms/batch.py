@@ -195,6 +195,8 @@ def apply_batched(op: type[Kind], operands: Sequence[Any], params: dict[str, Any
     rule = RULES.get(op)
     if rule is None and issubclass(op, (Elementwise, Reduction, Linear)):
         rule = aligned if issubclass(op, Elementwise) else carried
+    if rule is None and getattr(op, "trailing", False):
+        rule = aligned
     if rule is None and op.__name__ in TRAILING:
         rule = carried
     y = (rule or one_by_one)(op, level, xs, here, params)

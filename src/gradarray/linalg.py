@@ -1,0 +1,18 @@
+"""Linear algebra, with NumPy's names (a few are SciPy's)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .ops.determinant import det, slogdet
+from .ops.factor import cholesky, qr
+from .ops.linsolve import (
+    inv,
+    solve,
+    solve_sylvester,
+    solve_triangular,
+    tensorinv,
+    tensorsolve,
+)
+
+LinAlgError = np.linalg.LinAlgError
