@@ -13,6 +13,7 @@ from ..array import GradArray, from_user, wrap
 from ..errors import DTypeError, ShapeError, message
 from ..graph import Grad, mode
 from ..ops.control import alias
+from .batch import leaving
 
 
 class Arguments:
@@ -35,6 +36,9 @@ class Arguments:
                 raise TypeError(
                     message(op, f"argnums={k}, but the function got {len(args)} arguments.")
                 )
+        if len(numbers) > 1 and len({k % len(args) for k in numbers}) < len(numbers):
+            raise TypeError(message(op, f"argnums={numbers} names one argument twice."))
+        for k in numbers:
             if isinstance(args[k], (GradArray, float, np.ndarray)):
                 x = entered(primal(args[k], op, k, tree.LEAF, 0))
                 self.aliases.append(x)
@@ -220,10 +224,8 @@ def zeros_like(x: GradArray) -> Any:
 def completed(xs: Sequence[GradArray], found: Sequence[Any]) -> list[GradArray]:
     """Derivatives as GradArrays, zeros where nothing arrived."""
     return [
-        x._like(
-            wrap(zeros_like(x._base()))
-            if value is None
-            else (value if isinstance(value, GradArray) else wrap(value))
-        )
+        x._like(wrap(zeros_like(x._base())))
+        if value is None
+        else leaving(value if isinstance(value, GradArray) else wrap(value), x)
         for x, value in zip(xs, found, strict=True)
     ]

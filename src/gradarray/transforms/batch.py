@@ -9,9 +9,11 @@ that do, and what neither a kind nor the table covers runs example by example.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -184,6 +186,65 @@ def rewrap(like: Any, value: GradArray) -> GradArray:
     return value
 
 
+# A derivative with examples of its own, in a sweep over what was recorded without them ------------
+#
+# `vmap(pull)` and `vmap(push)` send a batch through one recording. Its nodes know the vmaps that
+# ran when it was made, as leading axes, and not those that came later: for these the derivative
+# stays a handle.
+
+
+def entering(c: Any, like: GradArray) -> Any:
+    """`c`, which belongs to `like`, as a sweep through `like`'s graph takes it."""
+    if type(c) is not Batched:
+        return c._base() if isinstance(c, GradArray) else c
+    known = _levels_of(like)
+    later = [level for level in _levels_of(c) if level not in known]
+    if not later:
+        return base(c)
+    for level in reversed(known):
+        if level not in _levels_of(c):
+            c = _insert(c, level)
+    value, m = base(c), len(known)
+    if m:
+        value = moveaxis(value, tuple(range(m, m + len(later))), tuple(range(len(later))))
+    for level in reversed(later):
+        value = batched(value, level)
+    return value
+
+
+def leaving(c: GradArray, like: GradArray) -> GradArray:
+    """`c`, found by a sweep at `like`'s node, as a handle that belongs to `like`."""
+    if type(c) is not Batched:
+        return like._like(c)
+    known, later = _levels_of(like), _levels_of(c)
+    value, e = base(c), len(later)
+    if known:
+        value = moveaxis(value, tuple(range(e)), tuple(range(len(known), len(known) + e)))
+    for level in (*reversed(known), *reversed(later)):
+        value = batched(value, level)
+    return value
+
+
+def later_levels(values: Iterable[Any]) -> tuple[Level, ...]:
+    """The vmaps whose examples these derivatives still carry as handles, the innermost last."""
+    found = {level for value in values for level in _levels_of(value)}
+    return tuple(sorted(found, key=lambda level: level.depth))
+
+
+@contextlib.contextmanager
+def only_levels(levels: tuple[Level, ...]) -> Iterator[None]:
+    """Within, just these vmaps are running in this thread."""
+    outer, mode.levels = mode.levels, levels
+    with graph._lock:
+        flags.special += 1
+    try:
+        yield
+    finally:
+        mode.levels = outer
+        with graph._lock:
+            flags.special -= 1
+
+
 # One op on Batched operands -----------------------------------------------------------------------
 
 
@@ -280,7 +341,8 @@ def _matmul(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any)
 
 
 def _contract(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
-    mark = ("example", level.depth)
+    used = {*params["la"], *params["lb"]}  # of a vmap that ended too, where a sweep has its own
+    mark = next(("example", k) for k in itertools.count() if ("example", k) not in used)
     la, lb = ((mark, *params[n]) if h else params[n] for n, h in zip(("la", "lb"), here))
     return apply(op, *xs, la=la, lb=lb, ly=(mark, *params["ly"]))
 

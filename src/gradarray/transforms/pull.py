@@ -22,6 +22,7 @@ from ..graph import Grad, Leaf, mode
 from ..ops.indexing import Placed
 from ..record import PickGrad
 from .arguments import Arguments, call, completed, matching, outputs, scalar_output
+from .batch import Batched, entering, later_levels, only_levels
 
 
 def sweep(
@@ -45,6 +46,7 @@ def sweep(
     arrived: dict[Grad, Any] = {}
     watched = graph.watched if len(graph.watched) else ()
     ends = () if targets is None else frozenset(targets)
+    watchers = mode.watchers
     arrived_at = cotangents.get
     for node in reversed(order):
         c = arrived_at(node)
@@ -73,6 +75,8 @@ def sweep(
         else:
             needed = tuple([parent in live for parent in parents])
             bars = node.plan.pull(variant, needed)(node, c)
+        for watcher in watchers:
+            watcher.passed(node, c, bars, "backward")
         for parent, bar in zip(parents, bars):
             if bar is not None and parent is not None:
                 old = arrived_at(parent)
@@ -131,7 +135,7 @@ def run_raw(
     mode.raw += 1
     try:
         with np.errstate(all="ignore"):
-            if not graph.watched:
+            if not graph.watched and not mode.watchers:
                 found = sweep(order, dict(seeds), PLAIN_SWEEP, targets)
                 if not is_nan(found.values()):
                     return found
@@ -155,6 +159,25 @@ def run_recorded(
         mode.raw = outer
 
 
+def run_batched(
+    order: list[Grad], seeds: dict[Grad, Any], targets: Sequence[Grad] | None, record: bool
+) -> dict[Grad, Any]:
+    """A sweep of many cotangents at once, through a graph that was recorded without them."""
+    with only_levels(later_levels(seeds.values())):
+        if record:
+            return run_recorded(order, seeds, targets)
+        outer, mode.raw = mode.raw, 0
+        try:
+            with np.errstate(all="ignore"), graph.no_grad():
+                handles = {
+                    n: c if isinstance(c, GradArray) else wrap(c) for n, c in seeds.items()
+                }
+                found = sweep(order, handles, RECORDED_SWEEP, targets)
+        finally:
+            mode.raw = outer
+    return {n: c.detach() for n, c in found.items()}
+
+
 def seed_graph(
     ys: Sequence[GradArray], y_bars: Sequence[Any]
 ) -> tuple[list[Grad], dict[Grad, Any]]:
@@ -166,7 +189,7 @@ def seed_graph(
         if node is None:
             continue
         roots.append(node)
-        c = c._base() if isinstance(c, GradArray) else c
+        c = entering(c, y)
         seeds[node] = seeds[node] + c if node in seeds else c
     return roots, seeds
 
@@ -193,7 +216,9 @@ def pull_to(
         if node.saved is None:
             graph.check_alive(node, op)
     recorded = attach and (older or differentiable(seeds.values()))
-    if recorded:
+    if any([type(c) is Batched for c in seeds.values()]):
+        found = run_batched(order, seeds, targets, recorded)
+    elif recorded:
         found = run_recorded(order, seeds, targets)
     else:
         seeds = {n: c._data if isinstance(c, GradArray) else c for n, c in seeds.items()}

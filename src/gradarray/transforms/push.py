@@ -19,6 +19,7 @@ from ..errors import message
 from ..graph import Grad, mode
 from ..record import PickGrad
 from .arguments import Arguments, call, completed, matching, outputs
+from .batch import Batched, entering, later_levels, only_levels
 from .pull import differentiable, is_nan
 
 
@@ -36,38 +37,60 @@ def sweep(order: list[Grad], tangents: dict[Grad, Any], variant: int) -> dict[Gr
             tangents[node] = parts[node.which]
         else:
             tangents[node] = node.plan.push(variant, moving)(node, x_dots)
+            for watcher in mode.watchers:
+                watcher.passed(node, x_dots, tangents[node], "forward")
     return tangents
 
 
+def run_handles(order: list[Grad], seeds: dict[Grad, Any], *, record: bool) -> dict[Grad, Any]:
+    """A sweep on GradArrays; unless `record`, its results are on no graph."""
+    outer, mode.raw = mode.raw, 0
+    try:
+        with graph.recording() if record else graph.no_grad():
+            handles = {n: d if isinstance(d, GradArray) else wrap(d) for n, d in seeds.items()}
+            found = sweep(order, handles, RECORDED_SWEEP)
+    finally:
+        mode.raw = outer
+    if record:
+        return found
+    return {n: d.detach() for n, d in found.items() if isinstance(d, GradArray)}
+
+
 def push_to(
-    ys: Sequence[GradArray], xs: Sequence[GradArray], x_dots: Sequence[Any], *, attach: bool
+    ys: Sequence[GradArray],
+    xs: Sequence[GradArray],
+    x_dots: Sequence[Any],
+    *,
+    attach: bool,
+    floor: int = 0,
 ) -> list[Any]:
-    """The tangents of `ys` (None where they do not depend on `xs`)."""
+    """The tangents of `ys` (None where they do not depend on `xs`).
+
+    `floor` is the oldest alias of the transform, if `xs` are not all of them.
+    """
     roots = [y._node for y in ys if y._node is not None]
-    x_dots = [d._base() if isinstance(d, GradArray) else d for d in x_dots]
+    x_dots = [entering(d, x) for d, x in zip(x_dots, xs, strict=True)]
     seeds: dict[Grad, Any] = {x._node: d for x, d in zip(xs, x_dots, strict=True) if x._node}
-    order, older = graph.ancestry(roots, min(n.seq for n in seeds))
+    order, older = graph.ancestry(roots, floor or min(n.seq for n in seeds))
     for node in order:
         if node.saved is None:
             graph.check_alive(node, "jvp")
     recorded = attach and (older or differentiable(x_dots))
     with np.errstate(all="ignore"):
-        if recorded:
-            outer, mode.raw = mode.raw, 0
-            try:
-                with graph.recording():
-                    handles = {
-                        n: d if isinstance(d, GradArray) else wrap(d) for n, d in seeds.items()
-                    }
-                    found = sweep(order, handles, RECORDED_SWEEP)
-            finally:
-                mode.raw = outer
+        if any([type(d) is Batched for d in x_dots]):
+            with only_levels(later_levels(x_dots)):
+                found = run_handles(order, seeds, record=recorded)
+        elif recorded:
+            found = run_handles(order, seeds, record=True)
         else:
             raw = {n: d._data if isinstance(d, GradArray) else d for n, d in seeds.items()}
             with graph.raw_sweep():
-                found = sweep(order, dict(raw), PLAIN_SWEEP)
-                results = [found.get(y._node) for y in ys if y._node is not None]
-                if is_nan([r for r in results if r is not None]):
+                results: list[Any] = []
+                found: dict[Grad, Any] = {}
+                if not mode.watchers:
+                    found = sweep(order, dict(raw), PLAIN_SWEEP)
+                    results = [found.get(y._node) for y in ys if y._node is not None]
+                if mode.watchers or is_nan([r for r in results if r is not None]):
                     found = sweep(order, raw, ABSORBING_SWEEP)
     return [found.get(y._node) if y._node is not None else None for y in ys]
 
