@@ -214,6 +214,8 @@ def test_no_rule_is_no_derivative():
         def forward(x):
             return np.sign(x)
 
+        backward = None
+
     assert not Sign.apply(ga.array(2.0, requires_grad=True)).requires_grad
     assert ga.grad(lambda x: Sign.apply(x) * x)(2.0).item() == 1
 
@@ -326,7 +328,7 @@ def test_forward_works_on_raw_arrays_and_leaves_them_as_they_are():
         return x
 
     x = ga.array([1.0, 2.0])
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(ga.RuleError, match="changed an input in place"):
         make(in_place).apply(x)
     assert x.tolist() == [1, 2]
     with pytest.raises(ga.RuleError, match="forward gave a GradArray"):

@@ -10,10 +10,10 @@ PACKAGE = ROOT / "src" / "gradarray"
 
 # Each layer may import from itself and from those before it.
 LAYERS = [
-    {"errors", "tree", "types", "lazy", "graph", "array", "registry", "choices"}
+    {"errors", "namespace", "tree", "types", "lazy", "graph", "array", "registry", "choices"}
     | {"algebra", "custom", "record", "protocols"},
     {"ops"},
-    {"transforms", "random"},
+    {"transforms", "random", "linalg"},
     {"nn", "optim", "glass", "compiler", "testing"},
     {"train", "physics"},
 ]
@@ -22,8 +22,6 @@ LAYERS = [
 LATE = {
     ("ops.compare", "ops.select"): "where(condition) alone is nonzero, which chooses with where",
     ("train.history", "train.plotting"): "plotting asks for matplotlib",
-    ("train.model", "train.saving"): "a model saves itself, and a file makes a model",
-    ("train.model", "train.summary"): "read once in a while, by people",
 }
 
 # Their results are what benchmarks compare with; nothing else may lean on them.

@@ -57,9 +57,11 @@ from .transforms.push import jvp
 from . import nn, optim, train  # isort: skip - they need what is above
 from .train import Model, Sequential, load  # isort: skip
 
+_PARTS = ("linalg", "nn", "optim", "random", "testing", "train", "tree")
+
 
 def __dir__() -> list[str]:
-    return namespace.visible(globals(), "linalg", "nn", "optim", "random", "testing", "train", "tree")
+    return namespace.visible(globals(), *_PARTS)
 
 
 if TYPE_CHECKING:

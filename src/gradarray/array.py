@@ -7,6 +7,7 @@ and methods are installed here by the modules that own their meaning (see `metho
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -56,6 +57,8 @@ class GradArray(ArrayMethods):
 
     @property
     def _array(self) -> np.ndarray:
+        if mode.rule and not sys._getframe(1).f_globals["__name__"].startswith("gradarray."):
+            self._check_may_leave()
         data = self._data
         if not isinstance(data, np.ndarray):
             data = self._data = np.asarray(data)
@@ -178,7 +181,8 @@ class GradArray(ArrayMethods):
             raise GraphError(
                 message(
                     mode.rule,
-                    "a derivative rule took a value out of the graph (.numpy() or .item()).",
+                    "a derivative rule took a value out of the graph (._array, .numpy() or "
+                    ".item()).",
                     "Write the rule in gradarray functions, so that it can be differentiated.",
                 )
             )
@@ -190,8 +194,14 @@ class GradArray(ArrayMethods):
             return self._data.item(*index)
         except ValueError:
             raise ValueError(
-                message("item", f"an array of shape {self.shape} is not one number.")
+                message(
+                    "item",
+                    f"an array of shape {self.shape} is not one number.",
+                    "Index or reduce it first; .tolist() gives all of them.",
+                )
             ) from None
+        except IndexError as error:
+            raise IndexError(message("item", f"{error}, for shape {self.shape}.")) from None
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
@@ -351,6 +361,9 @@ class GradArray(ArrayMethods):
         return f"{self.dtype}{list(self.shape)}"
 
     def __repr__(self) -> str:
+        if not isinstance(self._data, (np.ndarray, np.generic)):  # values that are not there
+            op = self._grad_op
+            return f"GradArray({self._data!r}{f', grad_op={type(op).__name__}' if op else ''})"
         values = np.array2string(
             self._array, separator=", ", prefix="GradArray(", threshold=1000, edgeitems=3
         )

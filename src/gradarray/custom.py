@@ -29,7 +29,7 @@ class Custom(Kind, internal=True):
     `push(*inputs, y, *x_dots)`. Rules are written in gradarray functions and ask for what they
     need by name: an input, `y` (the result), a static parameter (a keyword-only parameter of
     `forward`, or one with a default), in a push the tangent `<input>_dot`. What no rule names is
-    not kept.
+    not kept. `backward = None` declares that the op is flat, its derivative 0.
 
     >>> import gradarray as ga
     >>> class Cube(ga.Grad):
@@ -46,6 +46,7 @@ class Custom(Kind, internal=True):
     always_meta = True
     pull_rule: ClassVar[Rule | None] = None
     push_rule: ClassVar[Rule | None] = None
+    flat: ClassVar[bool] = False  # said to have no derivative: `backward = None`
     statics: ClassVar[dict[str, Any]] = {}
     trailing: ClassVar[bool] = False  # acts on its last axes; those before them broadcast
 
@@ -59,9 +60,13 @@ class Custom(Kind, internal=True):
             cls.operands = operands
         for names, slot in ((("pull", "backward"), "pull_rule"), (("push",), "push_rule")):
             for name in names:
-                if name in space:
+                if name not in space:
+                    continue
+                if space[name] is None:
+                    cls.flat = True
+                else:
                     setattr(cls, slot, _read_rule(cls, space[name], name, slot))
-                    delattr(cls, name)  # a node's own `backward(y_bar)` stays callable
+                delattr(cls, name)  # a node's own `backward(y_bar)` stays callable
         if cls.pull_rule is None and cls.push_rule is None:
             cls.rules = (None,) * len(cls.operands)
         else:
@@ -72,6 +77,8 @@ class Custom(Kind, internal=True):
     @classmethod
     def apply(cls, *operands: Any, **params: Any) -> Any:
         """Compute the op on arrays and record it."""
+        if "forward" in cls.__abstractmethods__:
+            raise TypeError(message(cls.name, "its class does not define forward(*arrays)."))
         if len(operands) != len(cls.operands):
             raise TypeError(
                 message(
@@ -83,7 +90,24 @@ class Custom(Kind, internal=True):
         unknown = params.keys() - cls.statics.keys()
         if unknown:
             raise TypeError(message(cls.name, f"has no parameter {', '.join(sorted(unknown))}."))
-        return given.apply(cls, *operands, **{**cls.statics, **params})
+        y = given.apply(cls, *operands, **{**cls.statics, **params})
+        if cls.pull_rule is None and cls.push_rule is None and not cls.flat:
+            cls._refuse_silence(operands, y)
+        return y
+
+    @classmethod
+    def _refuse_silence(cls, operands: tuple[Any, ...], y: Any) -> None:
+        """Without a rule the derivative of a floating result would be 0 without a word."""
+        parts = y if isinstance(y, tuple) else (y,)
+        needed = any(isinstance(x, GradArray) and x._node is not None for x in operands)
+        if needed and mode.grad and any(part.dtype.kind in "fc" for part in parts):
+            raise RuleError(
+                message(
+                    cls.name,
+                    "an input requires a gradient, and the op declares no derivative.",
+                    "Write its `backward` (or `push`); `backward = None` says that there is none.",
+                )
+            )
 
     @classmethod
     def pull_source(

@@ -132,9 +132,18 @@ class _GradMode(contextlib.ContextDecorator):
     """Sets whether this thread records, and restores it; usable as a decorator."""
 
     recording: ClassVar[bool]
+    _outer: list[bool]
 
-    def __init__(self) -> None:
-        self._outer: list[bool] = []
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        self = object.__new__(cls)
+        self._outer = []
+        if function is None:
+            return self
+        if not callable(function):
+            raise TypeError(
+                message(cls.__name__, f"takes a function to decorate, not {function!r}.")
+            )
+        return self(function)  # as @ga.no_grad, without brackets
 
     def _recreate_cm(self) -> _GradMode:
         return type(self)()  # as a decorator: one instance a call, so threads do not share it

@@ -6,7 +6,9 @@ raises with its name, so that no value leaves the graph in silence.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import sys
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ def array_ufunc(self: GradArray, ufunc: np.ufunc, how: str, *operands: Any, **kw
     """`np.exp(x)` is `ga.exp(x)`; `np.add.reduce(x)` is `ga.sum(x, axis=0)`."""
     fn: Any = registry.numpy_functions.get(ufunc)
     name = f"np.{ufunc.__name__}"
+    if fn is None and getattr(np, ufunc.__name__, None) is not ufunc:
+        fn, name = _of_scipy(ufunc)
     if how == "reduce" and ufunc in _REDUCTIONS:
         fn, name = registry.functions[_REDUCTIONS[ufunc]].fn, f"{name}.reduce"
         kwargs.setdefault("axis", 0)
@@ -38,8 +42,9 @@ def array_ufunc(self: GradArray, ufunc: np.ufunc, how: str, *operands: Any, **kw
         raise TypeError(
             message(
                 name,
-                "out= would write over memory that a recorded result may need.",
-                "Assign the result instead.",
+                "out= (or += on a NumPy array) would write over memory that a recorded result may "
+                "need.",
+                "Assign the result instead, as in b = b + x.",
             )
         )
     if "where" in kwargs and kwargs["where"] is True:
@@ -58,11 +63,61 @@ def array_function(self: GradArray, function: Any, types: Any, args: Any, kwargs
         if function in _ON_VALUES:
             return function(*_values(args), **kwargs)
         raise _unsupported(name)
-    kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue}
-    if kwargs.get("out") is None:
-        kwargs.pop("out", None)
-    _refuse(name, fn, kwargs)
+    if len(args) != 1 or kwargs:
+        args, kwargs = _as_ours(function, fn, args, kwargs)
+        _refuse(name, fn, kwargs)
     return fn(*args, **kwargs)
+
+
+def _as_ours(
+    function: Any, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """NumPy's arguments as `fn` takes them: by name, and where the names differ by place.
+
+    NumPy has an `out` or the like between two that both have, so places alone would not do.
+    """
+    parameters = _parameters(function, fn)
+    if parameters is None:
+        return args, {k: v for k, v in kwargs.items() if v is not np._NoValue}
+    theirs, ours = parameters
+    places = [p.name for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    given = inspect.signature(function).bind(*args, **kwargs).arguments
+    named = {}
+    for k, (name, parameter) in enumerate(theirs.items()):
+        if name not in given:
+            continue
+        value = given[name]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            named |= value
+        elif name in ours:
+            if value is not np._NoValue:
+                named[name] = value
+        elif k < len(places) and places[k] not in theirs:
+            named[places[k]] = value
+        elif value is not parameter.default and value is not np._NoValue:
+            named[name] = value
+    return (), named
+
+
+@functools.cache
+def _parameters(function: Any, fn: Any) -> Any:
+    """The parameters of NumPy's function and of ours, None where one takes any number."""
+    try:
+        found = [inspect.signature(f).parameters for f in (function, fn)]
+    except (ValueError, TypeError):  # written in C, and telling nothing
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for parameters in found for p in parameters.values()):
+        return None
+    return found
+
+
+def _of_scipy(ufunc: np.ufunc) -> tuple[Any, str]:
+    """What stands in for one of SciPy's ufuncs, and the name for an error."""
+    special = sys.modules.get("scipy.special")
+    if getattr(special, ufunc.__name__, None) is not ufunc:
+        return None, ufunc.__name__
+    ours = _SCIPY.get(ufunc.__name__)
+    return ours and registry.functions[ours].fn, f"scipy.special.{ufunc.__name__}"
 
 
 # Questions about a form, and printing: the answer is not an array.
@@ -73,6 +128,7 @@ _REDUCTIONS = {np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum
 _REDUCTIONS |= {np.logical_and: "all", np.logical_or: "any", np.logaddexp: "logsumexp"}
 _REDUCTIONS |= {np.fmax: "nanmax", np.fmin: "nanmin"}
 _ACCUMULATIONS = {np.add: "cumsum", np.multiply: "cumprod", np.logaddexp: "logcumsumexp"}
+_SCIPY = {"erf": "erf", "erfc": "erfc", "expit": "sigmoid", "log_expit": "log_sigmoid"}
 _ACCUMULATIONS |= {np.maximum: "cummax", np.minimum: "cummin"}
 
 

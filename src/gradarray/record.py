@@ -14,7 +14,7 @@ import numpy as np
 from . import graph, registry
 from .algebra import Elementwise, Kind, Plan, form, forms, given
 from .array import GradArray, from_user, lift, wrap
-from .errors import DTypeError, ShapeError, message
+from .errors import DTypeError, RuleError, ShapeError, message
 from .graph import Grad, flags, mode, next_seq
 
 new = object.__new__
@@ -404,6 +404,9 @@ class NotKept:
     def __getattr__(self, name: str) -> Any:
         raise graph.GraphError(message("inputs", self._why))
 
+    def __repr__(self) -> str:
+        return "not kept"
+
 
 # Errors -----------------------------------------------------------------------------------------
 
@@ -412,14 +415,24 @@ def explain(
     op: type[Grad], raw: list[Any], params: dict[str, Any], error: Exception
 ) -> Exception:
     """NumPy's complaint, with the op, the shapes and the mend."""
-    if isinstance(error, np.linalg.LinAlgError):
-        return error  # a singular matrix: the op's own words
+    if isinstance(error, (ShapeError, DTypeError, np.linalg.LinAlgError)):
+        return error  # the op's own words
     forms = ", ".join(_form(x) for x in raw)
     shapes = [x.shape for x in raw if hasattr(x, "shape")]
     if isinstance(error, IndexError) and not isinstance(error, np.exceptions.AxisError):
         return IndexError(message(op.name, f"{error}, for {forms}."))
     if isinstance(error, TypeError):
+        if "not supported for the input types" in str(error):
+            return DTypeError(message(op.name, f"is not defined for {forms}.", _dtype_mend(raw)))
         return DTypeError(message(op.name, f"cannot take {forms}: {error}."))
+    if "read-only" in str(error):
+        return RuleError(
+            message(
+                op.name,
+                "its forward changed an input in place, and the caller still has that array.",
+                "Change a copy: x = x.copy().",
+            )
+        )
     if issubclass(op, Elementwise) and len(shapes) > 1:
         axis = clash(shapes)
         if axis is not None:
@@ -434,6 +447,18 @@ def explain(
             )
     extra = "".join(f", {k}={v!r}" for k, v in params.items())
     return ShapeError(message(op.name, f"{error} (given {forms}{extra})."))
+
+
+def _dtype_mend(raw: list[Any]) -> str:
+    kinds = {np.asarray(x).dtype.kind for x in raw}
+    if "c" in kinds:
+        return "It takes real numbers: ga.real(x), ga.imag(x) or ga.abs(x) gives them."
+    if "f" in kinds:
+        return (
+            "It takes integers or booleans: cast with x.astype(int), or join conditions with "
+            "ga.logical_and, ga.logical_or and ga.logical_not."
+        )
+    return "Cast it, for example with x.astype(float)."
 
 
 def clash(shapes: list[tuple[int, ...]]) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from .array import method as install_method
 from .graph import Grad
+from .namespace import no_attribute, told_of_keywords
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,6 +99,8 @@ def public(
     stands_for = numpy if isinstance(numpy, tuple) else (numpy,)
 
     def declare(fn: F) -> F:
+        if "axis" in fn.__code__.co_varnames[: fn.__code__.co_argcount]:
+            fn = told_of_keywords(fn)
         label = name or fn.__name__
         for known in (label, *aliases):
             if known in functions:
@@ -128,6 +131,13 @@ def public(
         return fn
 
     return declare
+
+
+def _missing(x: Any, name: str) -> Any:
+    raise no_attribute(x, name, functions)
+
+
+install_method("__getattr__")(_missing)
 
 
 def signature_of(names: tuple[str, ...]) -> inspect.Signature:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..namespace import visible as _visible
 from . import functional, init, names, utils
 from .activations import *
 from .attention import MultiheadAttention
@@ -57,3 +58,7 @@ def __getattr__(name: str) -> Any:
     if name in names.LAYERS:
         raise AttributeError(f"ga.nn has no {name}; here it is {names.LAYERS[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return _visible(globals(), "functional", "init", "utils")

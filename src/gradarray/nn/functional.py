@@ -44,6 +44,7 @@ from .loss_values import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
+from .names import check_arguments
 from .upsampling import interpolate
 
 __all__ = [
@@ -129,6 +130,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def _renamed(fn: Callable[..., Any], name: str = "", **names: str) -> Callable[..., Any]:
     """`fn` under PyTorch's names of its arguments: {its name: PyTorch's}."""
     signature = inspect.signature(fn)
@@ -140,8 +145,11 @@ def _renamed(fn: Callable[..., Any], name: str = "", **names: str) -> Callable[.
     def renamed(*args: Any, **kwargs: Any) -> Any:
         for given in names.keys() & kwargs.keys():
             raise TypeError(f"{label}() has no argument {given!r}. Here it is {names[given]!r}.")
+        if not kwargs.keys() <= known:
+            check_arguments(f"{label}()", renamed.__signature__, kwargs)  # type: ignore[attr-defined]
         return fn(*args, **{back.get(k, k): v for k, v in kwargs.items()})
 
+    known = back.keys() | signature.parameters.keys()
     label = renamed.__name__ = renamed.__qualname__ = name or fn.__name__
     renamed.__module__ = __name__
     renamed.__signature__ = signature.replace(  # type: ignore[attr-defined]

@@ -203,11 +203,32 @@ def expand_dims(x: Any, axis: Any) -> GradArray:
     return apply(ExpandDimsGrad, x, axis=all_axes(axis, ndim, "expand_dims"))
 
 
+def _no_fit(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Why an array does not broadcast to a shape, and what to do."""
+    head = f"shape {given} does not broadcast to {wanted}"
+    if len(given) > len(wanted):
+        return f"{head}: it has {len(given)} axes, not {len(wanted)} or fewer. Sum or index first."
+    for axis in range(-1, -len(given) - 1, -1):
+        if given[axis] not in (1, wanted[axis]):
+            return (
+                f"{head}: axis {axis} has {given[axis]}, not {wanted[axis]} or 1. "
+                "Axes are compared from the end; reshape the array, or add an axis with x[:, None]."
+            )
+    return f"{head}: a length is negative."
+
+
 class BroadcastToGrad(Linear):
     """y = x repeated along new axes and axes of length 1."""
 
     name = "broadcast_to"
-    forward = staticmethod(lambda x, shape: np.broadcast_to(x, shape))
+
+    @staticmethod
+    def forward(x: Any, shape: tuple[int, ...]) -> Any:
+        try:
+            return np.broadcast_to(x, shape)
+        except ValueError:
+            raise ShapeError(message("broadcast_to", _no_fit(np.shape(x), shape))) from None
+
     # Summing back over the broadcast axes is the projection that the kinds do around every rule.
     transpose = staticmethod(lambda y_bar, x_like: y_bar)
     tex = "{x}"

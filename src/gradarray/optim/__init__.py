@@ -1,5 +1,6 @@
 """Optimisers, learning-rate schedulers and gradient clipping, under PyTorch's names."""
 
+from ..namespace import visible as _visible
 from . import lr_scheduler
 from .adadelta import Adadelta
 from .adagrad import Adagrad
@@ -12,3 +13,7 @@ from .optimizer import Optimizer
 from .radam import RAdam
 from .rmsprop import RMSprop
 from .sgd import SGD
+
+
+def __dir__() -> list[str]:
+    return _visible(globals(), "lr_scheduler")

@@ -11,6 +11,7 @@ batching and compiling see random numbers as they see anything else.
 GradArray([0.8805202 , 0.60548185, 0.36209112], dtype=float64)
 """
 
+from ..namespace import visible as _visible
 from .generator import Generator
 
 default_generator = Generator(0)
@@ -25,3 +26,7 @@ bernoulli = default_generator.bernoulli
 integers = default_generator.integers
 permutation = default_generator.permutation
 choice = default_generator.choice
+
+
+def __dir__() -> list[str]:
+    return _visible(globals())

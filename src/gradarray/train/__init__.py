@@ -1,5 +1,6 @@
 """Training in Keras's manner: models, callbacks, metrics, data, files."""
 
+from ..namespace import visible as _visible
 from . import datasets, metrics
 from .callback import Callback
 from .callbacks import (
@@ -17,3 +18,7 @@ from .model import Model
 from .progress import Progress
 from .saving import load, register, save
 from .sequential import Sequential
+
+
+def __dir__() -> list[str]:
+    return _visible(globals(), "datasets", "metrics")

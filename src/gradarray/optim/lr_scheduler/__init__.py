@@ -4,6 +4,7 @@
 and OneCycleLR), and writes into the learning rates of `optimizer.param_groups`.
 """
 
+from ...namespace import visible as _visible
 from .base import LRScheduler
 from .combine import ChainedScheduler, SequentialLR
 from .cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
@@ -18,3 +19,7 @@ from .multiples import (
     StepLR,
 )
 from .plateau import ReduceLROnPlateau
+
+
+def __dir__() -> list[str]:
+    return _visible(globals())
