@@ -8,7 +8,7 @@ from .algebra import Elementwise, Linear, Multilinear, Reduction
 from .array import GradArray
 from .choices import set_subgradient
 from .custom import Custom
-from .errors import DTypeError, GraphError, RuleError, ShapeError
+from .errors import AnomalyError, DTypeError, GraphError, RuleError, ShapeError
 from .graph import Grad, enable_grad, is_grad_enabled, no_grad
 from .ops.activations import *
 from .ops.attention import *
@@ -48,6 +48,7 @@ from .ops.stats import *
 from .ops.take import *
 from .ops.unfold import *
 from .ops.vectors import *
+from .transforms.anomaly import detect_anomaly
 from .transforms.batch import vmap
 from .transforms.checkpoint import checkpoint
 from .transforms.loops import cond, fori_loop, scan, switch, while_loop

@@ -6,7 +6,7 @@ import linecache
 import os
 import sys
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STDLIB = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
 
@@ -20,6 +20,10 @@ class DTypeError(TypeError):
 
 class GraphError(RuntimeError):
     """A derivative that the recorded graph cannot give (freed, cut, or never recorded)."""
+
+
+class AnomalyError(ArithmeticError):
+    """A NaN or an infinity that an op made, inside `detect_anomaly`."""
 
 
 class RuleError(RuntimeError):
@@ -43,7 +47,7 @@ def _is_ours(name: str) -> bool:
     """A file that a user did not write: the package's, a generated one, the standard library's."""
     if name.startswith(_STDLIB):
         return "site-packages" not in name
-    return name.startswith((_PACKAGE, "<gradarray"))
+    return name.startswith((PACKAGE, "<gradarray"))
 
 
 def message(op: str, what: str, mend: str = "") -> str:

@@ -77,6 +77,12 @@ class Grad(metaclass=_GradType):
     def forward(*arrays: Any, **params: Any) -> Any:
         """The values of the result, computed on raw arrays."""
 
+    if TYPE_CHECKING:  # every kind defines it, and a class that derives from Grad itself is one
+
+        @classmethod
+        def apply(cls, *operands: Any, **params: Any) -> Any:
+            """Compute the op on arrays and record it."""
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} #{getattr(self, 'seq', '?')}>"
 
@@ -121,6 +127,7 @@ class _Mode(threading.local):
     raw = 0  # > 0 inside a sweep on raw arrays: library functions answer arrays with arrays
     rule = ""  # the op whose hand-written rule is running
     levels: tuple[Any, ...] = ()  # the vmaps that are running, the innermost last
+    watchers: tuple[Any, ...] = ()  # see every op: .forward, .recorded, .passed, .sweeping
 
 
 flags = _Flags()
@@ -196,6 +203,38 @@ def recording() -> Iterator[None]:
     else:
         with enable_grad():
             yield
+
+
+@contextlib.contextmanager
+def sweeping() -> Iterator[None]:
+    """A sweep runs on recorded arrays: what its rules compute is theirs, not the user's."""
+    watchers = mode.watchers
+    for watcher in watchers:
+        watcher.sweeping += 1
+    try:
+        yield
+    finally:
+        for watcher in watchers:
+            watcher.sweeping -= 1
+
+
+def is_plain() -> bool:
+    """Is nothing on, in this thread, that changes how an op is carried out?"""
+    return not flags.special or not mode.levels
+
+
+@contextlib.contextmanager
+def watching(watcher: Any) -> Iterator[Any]:
+    """Within, `watcher` sees every op of this thread."""
+    outer, mode.watchers = mode.watchers, (*mode.watchers, watcher)
+    with _lock:
+        flags.special += 1
+    try:
+        yield watcher
+    finally:
+        mode.watchers = outer
+        with _lock:
+            flags.special -= 1
 
 
 def is_grad_enabled() -> bool:

@@ -57,7 +57,12 @@ def apply(op: type[Kind], *operands: Any, **params: Any) -> Any:
         y = op.forward(*raw, **params)
     except (ValueError, TypeError, IndexError, np.exceptions.AxisError) as error:
         raise explain(op, raw, params, error) from None
-    if not needed or (flags.special and not mode.grad):
+    if flags.special:
+        for watcher in mode.watchers:
+            watcher.forward(op, raw, params, y)
+        if not mode.grad:
+            return handle_on(None, y)
+    if not needed:
         return handle_on(None, y)
     key = (True,) if len(parents) == 1 else tuple([parent is not None for parent in parents])
     plan = op._plans.get(key)
@@ -78,6 +83,9 @@ def apply(op: type[Kind], *operands: Any, **params: Any) -> Any:
     node.params = params
     node.plan = plan
     node.seq = next_seq()
+    if flags.special:
+        for watcher in mode.watchers:
+            watcher.recorded(node)
     if type(y) is tuple:
         return handle_on(node, y)
     out = new(GradArray)

@@ -150,7 +150,7 @@ def run_recorded(
     """A sweep whose operations are recorded in their turn."""
     outer, mode.raw = mode.raw, 0
     try:
-        with np.errstate(all="ignore"), graph.recording():
+        with np.errstate(all="ignore"), graph.recording(), graph.sweeping():
             handles = {
                 n: c if isinstance(c, GradArray) else wrap(c) for n, c in seeds.items()
             }
@@ -216,7 +216,7 @@ def pull_to(
         if node.saved is None:
             graph.check_alive(node, op)
     recorded = attach and (older or differentiable(seeds.values()))
-    if any([type(c) is Batched for c in seeds.values()]):
+    if Batched in map(type, seeds.values()):
         found = run_batched(order, seeds, targets, recorded)
     elif recorded:
         found = run_recorded(order, seeds, targets)

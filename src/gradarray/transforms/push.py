@@ -77,7 +77,7 @@ def push_to(
             graph.check_alive(node, "jvp")
     recorded = attach and (older or differentiable(x_dots))
     with np.errstate(all="ignore"):
-        if any([type(d) is Batched for d in x_dots]):
+        if Batched in map(type, x_dots):
             with only_levels(later_levels(x_dots)):
                 found = run_handles(order, seeds, record=recorded)
         elif recorded:
