@@ -46,7 +46,7 @@ def run_handles(order: list[Grad], seeds: dict[Grad, Any], *, record: bool) -> d
     """A sweep on GradArrays; unless `record`, its results are on no graph."""
     outer, mode.raw = mode.raw, 0
     try:
-        with graph.recording() if record else graph.no_grad():
+        with graph.recording() if record else graph.no_grad(), graph.sweeping():
             handles = {n: d if isinstance(d, GradArray) else wrap(d) for n, d in seeds.items()}
             found = sweep(order, handles, RECORDED_SWEEP)
     finally:
