@@ -51,6 +51,9 @@ from .ops.vectors import *
 from .transforms.anomaly import detect_anomaly
 from .transforms.batch import vmap
 from .transforms.checkpoint import checkpoint
+from .transforms.higher import elementwise_grad, gnvp, hvp
+from .transforms.jacobian import divergence, hessian, jacfwd, jacobian, jacrev
+from .transforms.linearize import linearize
 from .transforms.loops import cond, fori_loop, scan, switch, while_loop
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp

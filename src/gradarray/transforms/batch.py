@@ -195,16 +195,16 @@ def rewrap(like: Any, value: GradArray) -> GradArray:
 
 def entering(c: Any, like: GradArray) -> Any:
     """`c`, which belongs to `like`, as a sweep through `like`'s graph takes it."""
-    if type(c) is not Batched:
-        return c._base() if isinstance(c, GradArray) else c
     known = _levels_of(like)
-    later = [level for level in _levels_of(c) if level not in known]
-    if not later:
-        return base(c)
+    if not known and type(c) is not Batched:
+        return c
     for level in reversed(known):
         if level not in _levels_of(c):
             c = _insert(c, level)
+    later = [level for level in _levels_of(c) if level not in known]
     value, m = base(c), len(known)
+    if not later:
+        return value
     if m:
         value = moveaxis(value, tuple(range(m, m + len(later))), tuple(range(len(later))))
     for level in reversed(later):
