@@ -10,26 +10,27 @@ from gradarray.train import datasets
 def train(name, split, hidden, epochs, batch_size, folder):
     (x, y), (x_test, y_test) = split
     print(f"\n{name}: {len(x):,} images to train on, {len(x_test):,} to test on\n")
+    ga.random.seed(0)
     model = ga.Sequential(ga.nn.Linear(x.shape[1], hidden), ga.nn.ReLU(), ga.nn.Linear(hidden, 10))
     model.summary(x[:1])
     print()
     model.compile(optimizer="adam", loss="cross_entropy", metrics=["accuracy"])
     history = model.fit(x, y, batch_size, epochs, validation_split=0.1)
-    loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
-    print(f"\n  test accuracy  {accuracy:.2%}  (loss {loss:.4f})")
+    print(f"\n  test accuracy  {model.evaluate(x_test, y_test, verbose=0)[1]:.2%}")
     saved, picture = folder / f"{name}.safetensors", folder / f"{name}.png"
     model.save(saved)
     again = ga.load(saved)
     again.compile(loss="cross_entropy", metrics=["accuracy"])
     print(f"  saved          {saved}, {saved.stat().st_size / 1e3:.0f} kB")
     print(f"  loaded again   {again.evaluate(x_test, y_test, verbose=0)[1]:.2%}")
-    history.plot(picture, title=name)
     print(f"  curves         {picture}")
+    history.plot(picture, title=name)
     return model
 
 
 def check_gradient(model, x, y, h=1e-5):
-    w = (exact := copy.deepcopy(model).double()).parameters_dict()
+    exact = copy.deepcopy(model).double()
+    w = exact.parameters_dict()
     v = {path: ga.random.normal(size=p.shape) / p.size**0.5 for path, p in w.items()}
 
     def loss(w):
@@ -47,7 +48,6 @@ def check_gradient(model, x, y, h=1e-5):
 
 def main(folder=Path("runs"), epochs=30, fashion_epochs=5):
     folder.mkdir(exist_ok=True)
-    ga.random.seed(0)
     digits = datasets.digits()
     check_gradient(train("digits", digits, 128, epochs, 32, folder), *digits.train)
     if datasets.fashion_mnist_available():

@@ -143,7 +143,7 @@ class Mean(_WeightedMean):
 
     label = "mean"
 
-    def update_state(self, values: Any, sample_weight: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - Keras's Mean has no y_true
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
         with no_grad():
             values = lift(values)
             self._add(values if values.ndim else reshape(values, 1), sample_weight)
