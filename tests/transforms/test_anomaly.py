@@ -45,9 +45,10 @@ def test_backward_names_the_line_that_recorded():
 
 
 def test_forward_mode_and_higher_orders():
-    relu_root = lambda x: ga.sqrt(ga.relu(x)).sum()
+    root = lambda x: ga.sqrt(x).sum()
+    edge = np.array([1.0, 0.0])
     for text in (
-        anomaly(lambda: ga.jvp(relu_root, (X,), (np.ones(3),))),
+        anomaly(lambda: ga.jvp(root, (edge,), (np.ones(2),))),
         # The third derivative of x^2.5, 1.875 x^-0.5, is infinite at 0.
         anomaly(lambda: ga.grad(ga.grad(ga.grad(lambda x: x**2.5)))(0.0)),
     ):
