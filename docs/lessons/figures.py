@@ -7,6 +7,7 @@ pictures carry symbols and numbers only, so that the same one serves every langu
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 import runpy
@@ -139,6 +140,7 @@ def reuse() -> plt.Figure:
     return figure
 
 
+@functools.cache
 def of_page(name: str) -> dict[str, Any]:
     """The names that a page's code leaves behind, so that a figure draws the page's own numbers."""
     text = (FOLDER.parent / name).read_text("utf-8")
@@ -188,12 +190,69 @@ def tolerance() -> plt.Figure:
     return figure
 
 
+def pendulum() -> plt.Figure:
+    """Lesson 10: a fitted trajectory, and the loss over the length for three durations."""
+    page = of_page("10-known-and-unknown.md")
+    time = np.linspace(0, 4, 41)
+    angles, found = page["filmed"](0), page["fit"](page["filmed"](0), 1.0, 0.0)[:2]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3))
+    left.plot(time, page["swing"](1.0, 0.0).numpy(), color="#999999", lw=1)
+    left.plot(time, page["swing"](*found).numpy(), color=BLUE)
+    left.plot(time, angles, ".", color=INK, ms=4)
+    left.set(xlabel="$t$", ylabel=r"$\theta$")
+    for loss, color in zip(page["landscapes"].values(), (INK, BLUE, RED), strict=True):
+        right.semilogx(page["lengths"], loss, color=color, lw=1.2)
+    right.set(xlabel="$L$", ylim=(0, None))
+    right.set_xticks([0.3, 0.8, 1.4, 3], labels=["0.3", "0.8", "1.4", "3"])
+    right.minorticks_off()
+    return figure
+
+
+def relu() -> plt.Figure:
+    """Lesson 10: a network bent by hand, and its largest error beside that of trained ones."""
+    page = of_page("10-known-and-unknown.md")
+    f, a, b, _ = page["FUNCTIONS"]["1/(1 + 25 x^2)"]
+    model, x = page["by_hand"](f, a, b, 8), np.linspace(a, b, 801)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3))
+    left.plot(x, f(x), color=INK)
+    left.plot(x, page["values"](model, x), color=BLUE)
+    knots = np.linspace(a, b, 9)
+    left.plot(knots, f(knots), ".", color=BLUE, ms=7)
+    left.set(xlabel="$x$")
+    n = 2 ** np.arange(2, 11)
+    sine = (np.sin, 0.0, 2 * np.pi)
+    errors = [page["largest_error"](page["by_hand"](*sine, k), *sine, 16 * k + 1) for k in n]
+    right.loglog(n, (2 * np.pi / n) ** 2 / 8, color=INK, lw=0.8)
+    right.loglog(n, errors, ".", color=BLUE, ms=7)
+    trained = [page["largest_error"](model, *sine, 1025) for model in page["descended"]]
+    right.loglog([64] * len(trained), trained, ".", color=RED, ms=7)
+    right.set(xlabel="$n$", ylabel=r"$\max\,|f - N|$")
+    return figure
+
+
+def force() -> plt.Figure:
+    """Lesson 10: the force that a network inside a simulation has found."""
+    page = of_page("10-known-and-unknown.md")
+    angle = np.linspace(-np.pi, np.pi, 201)
+    found = page["force"](angle[:, None]).detach().numpy()[:, 0]
+    figure, axes = plt.subplots(figsize=(5.6, 3.3))
+    reach = abs(page["films"]).max()
+    axes.axvspan(-reach, reach, color="#eeeeee")
+    axes.plot(angle, -page["g"] / 0.8 * np.sin(angle), color=INK)
+    axes.plot(angle, found, color=BLUE)
+    axes.set(xlabel=r"$\theta$", xlim=(-np.pi, np.pi))
+    return figure
+
+
 FIGURES: dict[str, Callable[[], plt.Figure]] = {
     "01-graph": graph,
     "02-descent": descent,
     "03-reuse": reuse,
     "08-energy": energy,
     "09-tolerance": tolerance,
+    "10-pendulum": pendulum,
+    "10-relu": relu,
+    "10-force": force,
     **runpy.run_path(str(Path(__file__).parent / "curves.py"))["FIGURES"],
 }
 
