@@ -38,6 +38,12 @@ def test_sequential_is_edited_like_a_list():
     assert [type(m).__name__ for m in model] == ["Linear", "Tanh", "ReLU", "Linear"]
     del model[1]
     assert [name for name, _ in model.named_children()] == ["0", "1", "2"]
+    last = model[-1]
+    assert model.pop(-1) is last and len(model) == 2
+    longer = model + nn.Sequential(nn.Tanh())
+    assert [type(m).__name__ for m in longer] == ["Linear", "ReLU", "Tanh"] and len(model) == 2
+    model += [nn.Tanh()]
+    assert len(model) == 3
     model[1] = nn.Sigmoid()
     assert isinstance(model[1], nn.Sigmoid)
     head = model[:2]
@@ -94,3 +100,13 @@ def test_containers_are_rebuilt_from_their_config():
     assert repr(nn.ModuleList.from_config(layers.get_config())) == repr(layers)
     heads = nn.ModuleDict({"a": nn.ReLU()})
     assert repr(nn.ModuleDict.from_config(heads.get_config())) == repr(heads)
+
+
+def test_module_list_pops_and_adds():
+    layers = nn.ModuleList([nn.Linear(2, 2), nn.ReLU()])
+    last = layers[1]
+    assert layers.pop() is last and len(layers) == 1
+    other = nn.ModuleList([nn.Tanh()])
+    assert len(layers + other) == 2 and len(layers) == 1
+    layers += [nn.Tanh()]
+    assert [name for name, _ in layers.named_children()] == ["0", "1"]

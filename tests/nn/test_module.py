@@ -400,3 +400,35 @@ def test_modules_are_freed_without_the_collector():
 def test_an_attribute_of_the_other_face_names_the_right_one(name, right):
     with pytest.raises(AttributeError, match=re.escape(right)):
         getattr(nn.Linear(1, 1), name)
+
+
+def test_zero_grad_may_leave_zeros():
+    net = nn.Linear(2, 1)
+    net(ga.ones((3, 2))).sum().backward()
+    net.bias.zero_grad()
+    net.zero_grad(set_to_none=False)
+    assert net.weight.grad.tolist() == [[0.0, 0.0]] and net.weight.grad.dtype == np.float32
+    assert net.bias.grad is None
+
+
+def test_backward_hooks_of_modules_are_named():
+    with pytest.raises(AttributeError, match=r"forward hook that calls output\.register_hook"):
+        nn.Linear(2, 1).register_full_backward_hook(print)
+    seen = []
+    net = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+    net[0].register_forward_hook(lambda m, args, y: y.register_hook(seen.append) and None)
+    net(ga.ones((3, 2))).sum().backward()
+    assert seen[0].shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.functional.relu([1.0], inplace=True),
+        lambda: nn.Embedding(3, 2, max_norm=1.0),
+        lambda: nn.MultiheadAttention(4, 2, add_bias_kv=True),
+    ],
+)
+def test_arguments_of_pytorch_that_are_not_here_are_answered(make):
+    with pytest.raises(TypeError, match=r"has no argument '\w+'\. [A-Z]"):
+        make()

@@ -307,3 +307,18 @@ def test_a_method_of_ones_own_needs_an_update() -> None:
     w.grad = ga.array([1.0])
     with pytest.raises(NotImplementedError, match="Half declares no coefficients"):
         Half([w]).step()
+
+
+def test_an_option_of_another_library_cannot_be_set_in_silence():
+    w = ga.array([1.0], requires_grad=True)
+    optimizer = ga.optim.SGD([w], lr=0.1)
+    with pytest.raises(TypeError, match="SGD: there is no learning_rate here: write lr="):
+        optimizer.param_groups[0]["learning_rate"] = 0.01
+    assert optimizer.param_groups[0]["lr"].item() == 0.1
+    optimizer.param_groups[0]["note"] = "mine"
+    assert optimizer.param_groups[0]["note"] == "mine"
+
+
+def test_clipping_stands_beside_the_optimisers_too():
+    assert ga.optim.clip_grad_norm_ is ga.nn.utils.clip_grad_norm_
+    assert ga.optim.clip_grad_value_ is ga.nn.utils.clip_grad_value_

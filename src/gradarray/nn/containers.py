@@ -65,6 +65,17 @@ class Sequential(Module):
             self.append(module)
         return self
 
+    def pop(self, index: int) -> Module:
+        """Take out the module at `index` and return it; those behind it are renumbered."""
+        module = self[index]
+        del self[index]
+        return module
+
+    def __add__(self: Self, other: Iterable[Module]) -> Self:
+        return type(self)(*self, *other)
+
+    __iadd__ = extend
+
     def _renumber(self: Self, modules: list[Any]) -> Self:
         self._modules.clear()
         for k, module in enumerate(modules):
@@ -140,6 +151,17 @@ class ModuleList(Module):
         modules: list[Any] = list(self)
         modules.insert(index, module)
         self._replace(modules)
+
+    def pop(self, index: int = -1) -> Any:
+        """Take out the module at `index` and return it."""
+        module = self[index]
+        del self[index]
+        return module
+
+    def __add__(self, other: Iterable[Module]) -> ModuleList:
+        return type(self)([*self, *other])
+
+    __iadd__ = extend
 
     def _replace(self, modules: Iterable[Any]) -> None:
         modules = list(modules)

@@ -316,10 +316,14 @@ class Module:
         """Set this module and its parts to inference: `train(False)`."""
         return self.train(False)
 
-    def zero_grad(self) -> None:
-        """Forget every parameter's gradient: sets `.grad` to None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget every parameter's gradient: None, or zeros with `set_to_none=False`."""
         for parameter in self.parameters():
-            parameter.zero_grad()
+            gradient = parameter._gradient
+            if set_to_none or gradient is None:
+                parameter.zero_grad()
+            else:
+                parameter._gradient = wrap(np.zeros(gradient.shape, gradient.dtype)[()])
 
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
         """Make every parameter trainable, or freeze it."""

@@ -92,6 +92,8 @@ ATTRIBUTES = {
     "get_layer": "get_submodule(path)",
     "cuda": "to(dtype); arrays live in the machine's memory",
     "cpu": "to(dtype); arrays live in the machine's memory",
+    "register_full_backward_hook": "a forward hook that calls output.register_hook(hook)",
+    "register_backward_hook": "a forward hook that calls output.register_hook(hook)",
 }
 
 

@@ -7,6 +7,7 @@ from .adagrad import Adagrad
 from .adam import Adam
 from .adamax import Adamax
 from .adamw import AdamW
+from .clip import clip_grad_norm_, clip_grad_value_
 from .lbfgs import LBFGS
 from .nadam import NAdam
 from .optimizer import Optimizer

@@ -196,6 +196,8 @@ class Group(MutableMapping[str, Any]):
             )
         if name in self._numeric:
             self._write(name, value)
+        elif name in FOREIGN and name not in self._other:
+            raise TypeError(message(self._owner, f"there is no {name} here: {FOREIGN[name]}."))
         else:
             self._other[name] = value
         self._changed(self)

@@ -63,7 +63,10 @@ def entry_of(function: str | Callable[..., Any] | Function) -> Function:
     for entry in functions.values():
         if entry.fn is function:
             return entry
-    raise KeyError(f"{function!r} is not a registered function; declare it with registry.public")
+    raise KeyError(
+        f"{function!r} is not a function of gradarray; test one of yours with "
+        "gradarray.testing.check(f, *args)"
+    )
 
 
 def check_call(call: Call) -> None:
