@@ -36,3 +36,4 @@ class _Module:
 
 special: Any = _Module("scipy.special")
 linalg: Any = _Module("scipy.linalg")
+blas: Any = _Module("scipy.linalg.blas")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .ops.determinant import det, slogdet
+from .ops.eigen import eig, eigh, eigvals, eigvalsh
 from .ops.factor import cholesky, qr
 from .ops.linsolve import (
     inv,
@@ -14,5 +15,6 @@ from .ops.linsolve import (
     tensorinv,
     tensorsolve,
 )
+from .ops.singular import lstsq, matrix_rank, pinv, svd, svdvals
 
 LinAlgError = np.linalg.LinAlgError

@@ -25,7 +25,7 @@ from .join import concatenate
 from .linsolve import triangular
 from .matrices import (
     adjoint,
-    hermitian,
+    hermitian_part,
     hermitian_values,
     in_lapack,
     matrices,
@@ -58,7 +58,7 @@ class CholeskyGrad(Custom):
 
     @staticmethod
     def push(y: Any, x_dot: Any) -> Any:
-        half = triangular(y, hermitian(x_dot), lower=True)
+        half = triangular(y, hermitian_part(x_dot), lower=True)
         s = triangular(y, adjoint(half), lower=True)
         return matmul(y, 0.5 * (tril(s) + tril(s, -1)))
 
@@ -163,6 +163,8 @@ _MODES = ("reduced", "complete", "r")
         case(arr(2, 2, 3, kind="regular")),
         case(arr(2, 3, 2, kind="regular"), "complete"),
         case(arr(3, 3, kind="regular"), mode="r"),
+        case(arr(3, 2, kind="complex")),
+        case(arr(2, 3, kind="complex")),
     ],
 )
 def qr(x: Any, mode: str = "reduced") -> Any:

@@ -22,6 +22,7 @@ from .contract import matmul
 from .frame import tril, triu
 from .layout import moveaxis
 from .matrices import (
+    LinAlgError,
     adjoint,
     filled,
     floating,
@@ -32,6 +33,7 @@ from .matrices import (
 )
 from .shape import expand_dims, reshape
 
+_TRSM = {"f": "strsm", "d": "dtrsm", "F": "ctrsm", "D": "ztrsm"}
 _SINGULAR = (
     "it is singular, so the equations have no solution or many",
     "Use pinv or lstsq for the smallest of the closest solutions.",
@@ -77,6 +79,8 @@ class SolveGrad(Custom):
         case(arr(3, 3, kind="regular"), arr(3, 2)),
         case(arr(2, 3, 3, kind="regular"), arr(3, 1)),
         case(arr(2, 2, kind="regular"), arr(3, 2, 2)),
+        case(arr(2, 2, kind="regular"), arr(2, kind="complex")),
+        case(arr(2, 2, kind="complex"), arr(2)),
     ],
 )
 def solve(a: Any, b: Any) -> GradArray:
@@ -143,7 +147,11 @@ class InvGrad(Custom):
     name="linalg.inv",
     numpy=np.linalg.inv,
     op=InvGrad,
-    cases=[case(arr(3, 3, kind="regular")), case(arr(2, 1, 2, 2, kind="regular"))],
+    cases=[
+        case(arr(3, 3, kind="regular")),
+        case(arr(2, 1, 2, 2, kind="regular")),
+        case(arr(3, 3, kind="complex")),
+    ],
 )
 def inv(x: Any) -> GradArray:
     r"""y = x^{-1} of square matrices. \dot y = -y \dot x y.
@@ -168,19 +176,26 @@ def inverse_or(x: Any, fill: float) -> Any:
 
 
 def _triangular_values(a: np.ndarray, b: np.ndarray, lower: bool, unit: bool) -> np.ndarray:
-    if a.ndim == b.ndim == 2:
-        return lazy.linalg.solve_triangular(
-            a, b, lower=lower, unit_diagonal=unit, check_finite=False
-        )
-    # A stack: elimination leaves an upper triangle as it is, so this is back substitution. A
-    # lower one, with the order of rows and columns turned round, is an upper one.
-    a = np.tril(a) if lower else np.triu(a)
-    if unit:
-        at = np.arange(a.shape[-1])
-        a[..., at, at] = 1
-    if not lower:
-        return np.linalg.solve(a, b)
-    return np.linalg.solve(a[..., ::-1, ::-1], b[..., ::-1, :])[..., ::-1, :]
+    dtype = np.result_type(a, b)
+    if dtype.char not in _TRSM:
+        raise TypeError(f"BLAS has no routine for {dtype}")
+    n = a.shape[-1]
+    a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+    if not unit and not (np.einsum("...ii->...i", a) != 0).all():
+        raise LinAlgError
+    trsm = getattr(lazy.blas, _TRSM[dtype.char])
+    # To BLAS, which counts columns first, a and b are their transposes: x a^T = b^T.
+    how = {"side": 1, "lower": not lower, "diag": unit}
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    if not b.size or not math.prod(stack):
+        return np.zeros((*stack, *b.shape[-2:]), dtype)
+    if not stack:
+        return trsm(1, a.T, b.T, **how).T
+    a, b = (np.broadcast_to(x, (*stack, n, x.shape[-1])) for x in (a, b))
+    y = np.empty(b.shape, dtype)
+    for at in np.ndindex(*stack):
+        y[at] = trsm(1, a[at].T, b[at].T, **how).T
+    return y
 
 
 class SolveTriangularGrad(Custom):
@@ -252,6 +267,7 @@ def _solve_triangular_values(
         case(arr(3, 3, kind="spd"), arr(3, 2), lower=True),
         case(arr(2, 3, 3, kind="spd"), arr(3, 2), lower=True),
         case(arr(3, 3, kind="spd"), arr(2, 3, 1), trans="T"),
+        case(arr(2, 2, kind="complex"), arr(2), trans="C"),
         case(arr(3, 3, kind="spd"), arr(3), unit_diagonal=True),
         case(arr(2, 3, 3, kind="spd"), arr(3, 2), lower=True, unit_diagonal=True),
     ],
@@ -355,6 +371,7 @@ def _by_kronecker(a: np.ndarray, b: np.ndarray, q: np.ndarray) -> np.ndarray:
     cases=[
         case(arr(3, 3, kind="spd"), arr(2, 2, kind="spd"), arr(3, 2)),
         case(arr(2, 3, 3, kind="spd"), arr(2, 2, kind="spd"), arr(2, 3, 2)),
+        case(arr(2, 2, kind="spd"), arr(2, 2, kind="complex"), arr(2, 2)),
     ],
 )
 def solve_sylvester(a: Any, b: Any, q: Any) -> GradArray:

@@ -33,13 +33,13 @@ def adjoint(x: Any) -> Any:
     return turned(conj(x) if is_complex(x) else x)
 
 
-def hermitian(x: Any) -> Any:
+def hermitian_part(x: Any) -> Any:
     """(x + x^H) / 2 of every matrix."""
     return 0.5 * x + 0.5 * adjoint(x)
 
 
 def hermitian_values(x: np.ndarray) -> np.ndarray:
-    """`hermitian` on plain arrays; half of each first, so that nothing overflows."""
+    """`hermitian_part` on plain arrays; half of each first, so that nothing overflows."""
     return 0.5 * x + 0.5 * np.conj(np.swapaxes(x, -1, -2))
 
 
@@ -66,6 +66,14 @@ def per_row(v: Any) -> Any:
 def off_diagonal(x: Any) -> Any:
     """Square matrices with zeros on their diagonals."""
     return where(np.eye(x.shape[-1], dtype=bool), 0, x)
+
+
+def value_of(x: Any) -> np.ndarray | None:
+    """The plain values of an operand of a rule; None where only their form is known."""
+    if not isinstance(x, (np.ndarray, np.generic)):
+        x = x.detach()
+        x = getattr(x, "_data", x)
+    return np.asarray(x) if isinstance(x, (np.ndarray, np.generic)) else None
 
 
 # Arguments ----------------------------------------------------------------------------------------

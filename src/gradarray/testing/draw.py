@@ -22,7 +22,11 @@ _BINARY = (((2, 3), (2, 3)), ((2, 1), (3,)), ((), (2,)))
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a function: where its arrays stand among the arguments, and how it reads."""
+    """One call of a function: where its arrays stand among the arguments, and how it reads.
+
+    A complex argument is drawn as two real arrays, its parts, so that everything is about real
+    numbers: differences, both modes, and the parts of complex results.
+    """
 
     entry: Function
     case: Case
@@ -53,13 +57,18 @@ class Call:
 
     def run(self, fn: Callable[..., Any], arrays: Sequence[Any]) -> Any:
         """The call with these arrays in place of the samples."""
-        args, kwargs = self._placed(arrays)
+        args, kwargs = self._placed(arrays, lambda re, im: re + 1j * im)
         return fn(*args, **kwargs)
 
-    def _placed(self, arrays: Sequence[Any]) -> Any:
+    def _placed(self, arrays: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
         leaves, form = self._arguments
         rest = iter(arrays)
-        return tree.unflatten(form, [next(rest) if isinstance(x, Sample) else x for x in leaves])
+        placed = []
+        for x in leaves:
+            if isinstance(x, Sample):
+                x = join(next(rest), next(rest)) if x.kind == "complex" else next(rest)
+            placed.append(x)
+        return tree.unflatten(form, placed)
 
     @functools.cached_property
     def _arguments(self) -> tuple[list[Any], tree.Structure]:
@@ -70,7 +79,9 @@ class Call:
         return zlib.crc32(str(self).encode())
 
     def __str__(self) -> str:
-        args, kwargs = self._placed([_Shown(s) for s in self.samples])
+        args, kwargs = self._placed(
+            [_Shown(s) for s in self.samples], lambda re, im: _Shown(re.sample, " complex")
+        )
         shown = [*map(_spelled, args), *(f"{k}={_spelled(v)}" for k, v in kwargs.items())]
         return f"{self.entry.name}({', '.join(shown)})"
 
@@ -78,12 +89,12 @@ class Call:
 
 
 class _Shown:
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: Sample, kind: str | None = None) -> None:
         self.sample = sample
+        self.kind = f" {sample.kind}".replace(" float", "") if kind is None else kind
 
     def __repr__(self) -> str:
-        kind = "" if self.sample.kind == "float" else f" {self.sample.kind}"
-        return f"array{list(self.sample.shape)}{kind}"
+        return f"array{list(self.sample.shape)}{self.kind}"
 
 
 def _spelled(value: Any) -> str:
@@ -105,8 +116,13 @@ def calls_of(entry: Function) -> list[Call]:
     out = []
     for one in cases:
         leaves, _ = tree.flatten((one.args, one.kwargs))
-        out.append(Call(entry, one, tuple(x for x in leaves if isinstance(x, Sample))))
+        samples = [x for x in leaves if isinstance(x, Sample)]
+        out.append(Call(entry, one, tuple(part for x in samples for part in _parts(x))))
     return out
+
+
+def _parts(sample: Sample) -> tuple[Sample, ...]:
+    return (replace(sample, kind="float"),) * 2 if sample.kind == "complex" else (sample,)
 
 
 def drawn(sample: Sample, rng: np.random.Generator) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import graph, tree
 from ..array import GradArray, wrap
+from ..ops.complex import imag, real
 from ..transforms.pull import grad
 from ..transforms.push import jvp
 from .draw import Call, float_results, handle
@@ -39,7 +40,13 @@ class Derivatives(Problem):
         super().__init__(self._f, [self.arrays[k] for k in self.at], call.rng(), where)
 
     def _f(self, *xs: Any) -> tuple[GradArray, ...]:
-        return tuple(float_results(self.call.run(self.call.entry.fn, self.placed(xs))))
+        found = float_results(self.call.run(self.call.entry.fn, self.placed(xs)))
+        # Of a complex result both parts, so that everything is about real numbers.
+        return tuple(
+            part
+            for y in found
+            for part in ((real(y), imag(y)) if y.dtype.kind == "c" else (y,))
+        )
 
     def placed(self, xs: Sequence[Any]) -> list[Any]:
         """All arrays of the call, with these in place of those that are differentiated."""
@@ -273,7 +280,7 @@ def _check_no_float64(d: Derivatives) -> None:
     for node in order:
         kept = [s for s in node.saved or () if isinstance(s, (np.ndarray, np.generic))]
         metas = node.metas or ()
-        wide = [s for s in (*kept, *metas) if getattr(s, "dtype", None) == np.float64]
+        wide = [s for s in (*kept, *metas) if getattr(s, "dtype", None) in (np.float64, complex)]
         if wide:
             raise d.where.fail(f"{node.name} works in float64 although all operands are float32")
 
