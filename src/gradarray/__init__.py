@@ -56,6 +56,7 @@ from .transforms.jacobian import divergence, hessian, jacfwd, jacobian, jacrev
 from .transforms.jet import derivative, directional, jet
 from .transforms.linearize import linearize
 from .transforms.loops import cond, fori_loop, scan, switch, while_loop
+from .transforms.precision import precision_report
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp
 
