@@ -363,7 +363,7 @@ def value_and_grad(
         y, aux = call(f, primals, kwargs, has_aux)
         y = scalar_output(y, "grad")
         nodes = primals.nodes
-        bars, recorded = pull_to([y], [_ones(y)], nodes, attach=attach)
+        bars, recorded = pull_to([y], [y.dtype.type(1)], nodes, attach=attach)
         gradient = primals.rebuild(completed(primals.aliases, [at_end(c) for c in bars]))
         y = y if recorded else y.detach()
         aux = primals.leave(aux, attach) if has_aux else None
