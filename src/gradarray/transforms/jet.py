@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import graph, tree
+from ..algebra import given
 from ..array import GradArray, wrap
 from ..errors import message
 from ..graph import mode
@@ -41,14 +42,14 @@ def series_to(
     older than `xs`, or a coefficient is itself differentiable.
     """
     roots = [y._node for y in ys if y._node is not None]
-    given = [c for coefficients in seeds for c in coefficients if c is not None]
+    came = [c for coefficients in seeds for c in coefficients if c is not None]
     nodes = [x._node for x in xs if x._node is not None]
     order, older = graph.ancestry(roots, min(node.seq for node in nodes))
     for node in order:
         if node.saved is None:
             graph.check_alive(node, op)
-    recorded = attach and (older or differentiable(given))
-    batched = [c for c in given if type(c) is Batched]
+    recorded = attach and (older or differentiable(came))
+    batched = [c for c in came if type(c) is Batched]
 
     def run(wrapped: bool, absorbing: bool) -> list[list[Any] | None]:
         walk = Walk(orders, wrapped=wrapped, absorbing=absorbing)
@@ -162,8 +163,8 @@ def jet(
     seeds: list[list[Any]] = [[] for _ in lists]
     factors = [_factorial(k) if factorial_scaled else 1.0 for k in range(1, count + 1)]
     for k, factor in enumerate(factors):
-        given = tree.unflatten(form, [terms[k] for terms in lists])
-        checked = matching(given, arguments.aliases, form, "jet", f"coefficient {k + 1}")
+        kth = tree.unflatten(form, [terms[k] for terms in lists])
+        checked = matching(kth, arguments.aliases, form, "jet", f"coefficient {k + 1}")
         for seed, c in zip(seeds, checked, strict=True):
             zero = exact_zero(c)
             seed.append(None if zero else c if factor == 1 else c / factor)
@@ -228,8 +229,9 @@ def derivative(f: Callable[..., Any], n: int = 1) -> Callable[..., Any]:
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def nth(x: Any, *args: Any, **kwargs: Any) -> Any:
         arguments = Arguments((x, *args), 0, "derivative")
-        aliases = arguments.aliases
-        ones = [wrap(np.ones(a.shape, a.dtype)[()]) for a in aliases]
+        ones = [wrap(np.ones(a.shape, a.dtype)[()]) for a in arguments.aliases]
+        if mode.levels:
+            ones = [given.on_all_levels(one) for one in ones]
         return _last(f, arguments, ones, n, "derivative", kwargs)
 
     return nth

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import graph
+from .. import graph, protocols
 from ..algebra import (
     PLAIN_SWEEP,
     RECORDED_SWEEP,
@@ -66,7 +66,8 @@ class Series:
     """
 
     __slots__ = ("_times", "c", "make", "walk")
-    __array_ufunc__ = None  # so that an array leaves `array * series` to __rmul__
+    __array_ufunc__ = protocols.array_ufunc  # `array * series`, np.exp(series)
+    __array_function__ = protocols.array_function
     __hash__ = object.__hash__
 
     def __init__(self, walk: Walk, c: list[Any], make: Make | None = None) -> None:
@@ -130,7 +131,7 @@ class Series:
         raise AttributeError(f"a power series has no {name!r}")
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("a power series is no NumPy array")
+        raise TypeError("a power series has no values as a NumPy array")
 
 
 # Methods and operators of arrays that are library functions: they take what the functions take.
