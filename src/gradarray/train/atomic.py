@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable
@@ -32,6 +33,8 @@ def write_atomic(
     folder, name = os.path.split(target)
     # A name too long for the file system with the suffix on it would fail although `path` is fine.
     temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.tmp")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write into", folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
     try:

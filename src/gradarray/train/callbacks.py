@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..array import GradArray
-from ..errors import message
+from ..errors import UnknownNameError, message
 from .callback import Callback, Logs
 
 
@@ -31,7 +32,7 @@ class _Monitor:
 
     def value(self, logs: Logs) -> float:
         if not logs or self.name not in logs:
-            raise KeyError(
+            raise UnknownNameError(
                 message(
                     self.owner,
                     f"monitor={self.name!r} is not among the metrics: "
@@ -161,7 +162,7 @@ class ModelCheckpoint(Callback):
         try:
             path = self.filepath.format(epoch=epoch + 1, batch=batch + 1, **(logs or {}))
         except KeyError as error:
-            raise KeyError(
+            raise UnknownNameError(
                 message(
                     "ModelCheckpoint",
                     f"filepath {self.filepath!r} names {error}, which is no metric of this run.",
@@ -174,7 +175,9 @@ class ModelCheckpoint(Callback):
 
 
 class LearningRateScheduler(Callback):
-    """Set the learning rate at every epoch to `schedule(epoch, lr)`; epochs count from 0.
+    """Set the learning rate at every epoch to `schedule(epoch, lr)`, or `schedule(epoch)`.
+
+    Epochs count from 0.
 
     A scheduler of `ga.optim.lr_scheduler` goes with `fit` as
     `LambdaCallback(on_epoch_end=lambda epoch, logs: scheduler.step())`.
@@ -186,10 +189,11 @@ class LearningRateScheduler(Callback):
     def __init__(self, schedule: Callable[[int, float], float], verbose: int = 0) -> None:
         super().__init__()
         self.schedule, self.verbose = schedule, verbose
+        self._takes = _positions(schedule)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         for group in self.model.optimizer.param_groups:
-            rate = self.schedule(epoch, float(group["lr"]))
+            rate = self.schedule(*(epoch, float(group["lr"]))[: self._takes])
             if isinstance(rate, bool) or not isinstance(rate, (float, int, np.number, GradArray)):
                 raise TypeError(
                     message(
@@ -205,6 +209,17 @@ class LearningRateScheduler(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.param_groups[0]["lr"])
+
+
+def _positions(schedule: Callable[..., Any]) -> int:
+    """Does a schedule take the epoch alone (1), or the rate too (2)?"""
+    try:
+        inspect.signature(schedule).bind(0, 0.0)
+    except TypeError:
+        return 1
+    except ValueError:  # written in C, and telling nothing
+        pass
+    return 2
 
 
 class ReduceLROnPlateau(Callback):

@@ -58,8 +58,9 @@ class Metric:
 
     def accumulate(self, name: str, value: Any) -> None:
         """Add `value` to the state `name`, outside any graph."""
+        handle = self._state[name]
         with no_grad():
-            self.assign(name, self._state[name] + astype(lift(value), np.float64))
+            handle._rebind((handle + astype(lift(value), np.float64))._data)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch."""
@@ -146,7 +147,12 @@ class Mean(_WeightedMean):
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         with no_grad():
             values = lift(values)
-            self._add(values if values.ndim else reshape(values, 1), sample_weight)
+            if values.ndim:
+                self._add(values, sample_weight)
+            else:
+                weight = 1.0 if sample_weight is None else sample_weight
+                self.accumulate("total", astype(values, np.float64) * weight)
+                self.accumulate("count", weight)
 
 
 def weights_of(sample_weight: Any, values: Any, metric: str) -> Any:
