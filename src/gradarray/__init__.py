@@ -59,6 +59,12 @@ from .transforms.loops import cond, fori_loop, scan, switch, while_loop
 from .transforms.precision import precision_report
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp
+from .transforms.sparse import (
+    hessian_sparsity,
+    jacobian_sparsity,
+    sparse_hessian,
+    sparse_jacobian,
+)
 
 from . import nn, optim, train  # isort: skip - they need what is above
 from .train import Model, Sequential, load  # isort: skip

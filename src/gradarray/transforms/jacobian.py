@@ -70,7 +70,7 @@ def _forward_is_cheaper(record: Recording) -> bool:
     return inputs <= results or any(y.dtype.kind == "c" for y in record.ys)
 
 
-def _check_dtypes(record: Recording, holomorphic: bool, forward: bool) -> None:
+def check_dtypes(record: Recording, holomorphic: bool, forward: bool) -> None:
     """A Jacobian of complex numbers is one matrix only where the function is analytic."""
     op = record.op
     for y, path in zip(record.ys, tree.paths(record.form), strict=True):
@@ -120,7 +120,7 @@ def _transform(
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         record = Recording(f, args, kwargs, argnums, has_aux, op)
         pushes = _forward_is_cheaper(record) if forward is None else forward
-        _check_dtypes(record, holomorphic, pushes)
+        check_dtypes(record, holomorphic, pushes)
         blocks = (_columns if pushes else _rows)(record, chunk_size)
         rows = [record.arguments.rebuild(row) for row in blocks]
         return record.with_aux(tree.unflatten(record.form, rows))
@@ -243,7 +243,7 @@ def divergence(
     def divergence_of(*args: Any, **kwargs: Any) -> Any:
         record = Recording(f, args, kwargs, argnums, has_aux, "divergence")
         _check_field(record)
-        _check_dtypes(record, False, True)
+        check_dtypes(record, False, True)
         total: Any = 0.0
         for k, x in enumerate(record.xs):
 
