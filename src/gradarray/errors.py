@@ -30,6 +30,13 @@ class RuleError(RuntimeError):
     """A derivative rule that breaks its contract (wrong shape, or not connected)."""
 
 
+class UnknownNameError(KeyError):
+    """A name that is not there."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # a KeyError shows the repr of its text
+
+
 def user_line() -> str:
     """The innermost line outside the package, as `file.py:12: source`, or an empty string."""
     frame = sys._getframe(1)
