@@ -388,3 +388,14 @@ def test_a_callback_that_fails_at_the_start_does_not_hide_its_error(tmp_path):
         Told(loss=[1]).run(
             train.CSVLogger(tmp_path / "none" / "run.csv"), train.EarlyStopping("loss")
         )
+
+
+def test_a_schedule_may_take_the_epoch_alone():
+    told = Told(loss=[1.0, 1.0, 1.0]).run(train.LearningRateScheduler(lambda epoch: 0.1**epoch))
+    np.testing.assert_allclose(told.history["learning_rate"], [1.0, 0.1, 0.01])
+
+
+def test_a_missing_metric_is_told_as_text():
+    with pytest.raises(KeyError) as caught:
+        Told(loss=[1.0]).run(train.EarlyStopping())
+    assert str(caught.value).startswith("EarlyStopping: monitor='val_loss' is not among")

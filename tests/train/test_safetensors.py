@@ -434,7 +434,7 @@ def test_order_of_the_steps(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_missing_folder_is_the_systems_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
         write(tmp_path / "none" / "file", {})
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..array import GradArray, from_user, wrap
+from ..errors import UnknownNameError
 from . import names, state
 from .calling import LOCATED, HookHandle, locate
 from .dtypes import cast, float_dtype
@@ -167,9 +168,11 @@ class Module:
     def _claim(self, name: str, table: dict[str, Any]) -> None:
         """Check that `name` can be an entry of `table`, and free it elsewhere."""
         if not isinstance(name, str) or not name or "." in name:
-            raise KeyError(f"a part's name is a non-empty string without dots, not {name!r}")
+            raise UnknownNameError(
+                f"a part's name is a non-empty string without dots, not {name!r}"
+            )
         if name not in table and hasattr(type(self), name):
-            raise KeyError(f"{type(self).__name__} has an attribute {name!r} of its own")
+            raise UnknownNameError(f"{type(self).__name__} has an attribute {name!r} of its own")
         self.__dict__.pop(name, None)
         for aside in _ASIDE:
             values = self.__dict__[aside]

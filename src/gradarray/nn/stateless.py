@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..array import GradArray, from_user, wrap
-from ..errors import ShapeError, message
+from ..errors import ShapeError, UnknownNameError, message
 from .module import Module
 from .state import handle_on
 
@@ -62,7 +62,7 @@ def _borrowed(
                 stand_ins[id(old)] = _checked(path, params[path], old)
     if unknown:
         known = ", ".join(name for name, _ in module.named_parameters())
-        raise KeyError(
+        raise UnknownNameError(
             f"functional_call: {type(module).__name__} has no {', '.join(map(repr, unknown))}; "
             f"its parameters are {known or 'none'}"
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..algebra import Elementwise
+from ..errors import UnknownNameError
 from ..registry import Function, functions
 from .draw import Call, calls_of
 from .numeric import Where
@@ -58,12 +59,12 @@ def entry_of(function: str | Callable[..., Any] | Function) -> Function:
         return function
     if isinstance(function, str):
         if function not in functions:
-            raise KeyError(f"no public function is named {function!r}")
+            raise UnknownNameError(f"no public function is named {function!r}")
         return functions[function]
     for entry in functions.values():
         if entry.fn is function:
             return entry
-    raise KeyError(
+    raise UnknownNameError(
         f"{function!r} is not a function of gradarray; test one of yours with "
         "gradarray.testing.check(f, *args)"
     )
