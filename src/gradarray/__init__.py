@@ -1,4 +1,20 @@
-"""gradarray: automatic differentiation that people can see through."""
+"""gradarray: automatic differentiation that people can see through.
+
+    array, zeros, exp, sum, where, ..   NumPy's functions, on arrays that remember their making
+    x.backward(), x.grad                reverse mode, from one value to every leaf
+    grad, value_and_grad, vjp, jvp      the same as functions of functions, both ways, to any order
+    Grad                                the base class of an operation of your own
+    nn, optim                           layers, losses and optimisers, under PyTorch's names
+    Model, Sequential, train            compile, fit, evaluate and predict, as in Keras
+    random                              random numbers from a seed
+    testing                             checks of derivatives, also of your own functions
+
+>>> import gradarray as ga
+>>> x = ga.array([1.0, 2.0], requires_grad=True)
+>>> (x**2).sum().backward()
+>>> x.grad
+GradArray([2., 4.], dtype=float64)
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

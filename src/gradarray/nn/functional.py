@@ -157,7 +157,10 @@ def _renamed(fn: Callable[..., Any], name: str = "", **names: str) -> Callable[.
             p.replace(name=names.get(p.name, p.name)) for p in signature.parameters.values()
         ]
     )
-    renamed.__doc__ = f"`gradarray.{fn.__name__}` under PyTorch's argument names.\n\n{fn.__doc__}"
+    doc = inspect.getdoc(fn) or ""
+    for old, new in names.items():
+        doc = doc.replace(f"`{old}`", f"`{new}`")
+    renamed.__doc__ = f"`gradarray.{fn.__name__}` under PyTorch's argument names.\n\n{doc}"
     return renamed
 
 

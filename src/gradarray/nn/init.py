@@ -287,3 +287,7 @@ def dirac_(tensor: GradArray, groups: int = 1) -> GradArray:
         for k in range(min(each, tensor.shape[1])):
             values[(g * each + k, k, *centre)] = 1
     return set_value(tensor, wrap(values))
+
+
+def __dir__() -> list[str]:
+    return ["calculate_gain", *(n for n in globals() if n.endswith("_") and n[0] != "_")]

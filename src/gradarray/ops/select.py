@@ -127,6 +127,7 @@ def compress(condition: Any, x: Any, axis: int | None = None) -> GradArray:
 
 @method("compress")
 def _compress_method(x: GradArray, condition: Any, axis: int | None = None) -> GradArray:
+    """The slices along `axis` for which `condition` holds: see `gradarray.compress`."""
     return compress(condition, x, axis)
 
 

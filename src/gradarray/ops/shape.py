@@ -108,6 +108,7 @@ def _completed(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
 
 @method("reshape")
 def _reshape_method(x: GradArray, *shape: Any, order: str = "C") -> GradArray:
+    """The array in another shape, given as a tuple or as numbers: see `gradarray.reshape`."""
     return reshape(x, shape[0] if len(shape) == 1 else shape, order)
 
 
@@ -169,6 +170,7 @@ permute_dims = transpose
 
 @method("transpose")
 def _transpose_method(x: GradArray, *axes: Any) -> GradArray:
+    """The array with its axes in this order, or reversed: see `gradarray.transpose`."""
     if not axes or axes == (None,):
         return transpose(x)
     return transpose(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)

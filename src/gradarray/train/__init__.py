@@ -12,10 +12,11 @@ from .callbacks import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
-from .data import Batches, batches
+from .data import Batches, batches, unpack
 from .history import History
 from .model import Model
 from .progress import Progress
+from .safetensors import ModelFileError
 from .saving import load, register, save
 from .sequential import Sequential
 
