@@ -19,7 +19,7 @@ GradArray([2., 4.], dtype=float64)
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import linalg, namespace, protocols, random, tree
+from . import fft, linalg, namespace, protocols, random, special, tree
 from .algebra import Elementwise, Linear, Multilinear, Reduction
 from .array import GradArray
 from .choices import set_subgradient
@@ -85,7 +85,7 @@ from .transforms.sparse import (
 from . import nn, optim, train  # isort: skip - they need what is above
 from .train import Model, Sequential, load  # isort: skip
 
-_PARTS = ("linalg", "nn", "optim", "random", "testing", "train", "tree")
+_PARTS = ("fft", "linalg", "nn", "optim", "random", "special", "testing", "train", "tree")
 
 
 def __dir__() -> list[str]:
