@@ -1,5 +1,7 @@
 """fit, evaluate and predict: the same numbers as by hand, on arrays and on batches."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -237,3 +239,15 @@ def test_of_a_tuple_the_first_is_compared():
     model.compile("adam", "mse", ["mae"])
     history = model.fit(X[..., None], X[..., None], verbose=0).history
     assert set(history) == {"loss", "mae"}
+
+
+def test_a_copy_of_a_compiled_model_trains_apart():
+    model = make()
+    model.compile("adam", "mse", ["mae"])
+    model.fit(X, Y, epochs=1, shuffle=False, verbose=0)
+    other = copy.deepcopy(model)
+    before = weights(model)
+    a = other.fit(X, Y, epochs=2, shuffle=False, verbose=0).history
+    assert equal(weights(model), before)
+    b = model.fit(X, Y, epochs=2, shuffle=False, verbose=0).history
+    assert equal(weights(model), weights(other)) and a == b

@@ -78,9 +78,10 @@ def test_a_label_out_of_range():
     assert model.history.history == {}
 
 
-def test_a_target_that_requires_a_gradient():
+@pytest.mark.parametrize("loss", ["mse", lambda y_true, y_pred: (y_true - y_pred) ** 2])
+def test_a_target_that_requires_a_gradient(loss):
     model = make()
-    model.compile("adam", "mse")
+    model.compile("adam", loss)
     x, target = ga.array(X), ga.array(Y, requires_grad=True)
     with pytest.raises(ValueError, match=r"requires a gradient. Were the arguments swapped\?"):
         model.fit([(x, target)], verbose=0)

@@ -177,16 +177,14 @@ class ModelCheckpoint(Callback):
 class LearningRateScheduler(Callback):
     """Set the learning rate at every epoch to `schedule(epoch, lr)`, or `schedule(epoch)`.
 
-    Epochs count from 0.
-
-    A scheduler of `ga.optim.lr_scheduler` goes with `fit` as
+    Epochs count from 0. A scheduler of `ga.optim.lr_scheduler` goes with `fit` as
     `LambdaCallback(on_epoch_end=lambda epoch, logs: scheduler.step())`.
 
     >>> import gradarray as ga
     >>> halve = ga.train.LearningRateScheduler(lambda epoch, lr: lr / 2 if epoch else lr)
     """
 
-    def __init__(self, schedule: Callable[[int, float], float], verbose: int = 0) -> None:
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
         self.schedule, self.verbose = schedule, verbose
         self._takes = _positions(schedule)

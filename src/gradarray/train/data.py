@@ -115,7 +115,8 @@ def _common_length(parts: list[Any]) -> int:
             message(
                 "batches",
                 f"the first axes differ: {told}." if lengths else "no arrays were given.",
-                "The first axis counts the samples, and is equal in all.",
+                "The first axis counts the samples, and is equal in all; several inputs come as a "
+                "tuple or a dict.",
             )
         )
     return next(iter(lengths.values()))
@@ -193,7 +194,12 @@ def refuse_beside_batches(op: str, **given: Any) -> None:
 
 
 def unpack(data: Any) -> tuple[Any, Any, Any]:
-    """(x, y, sample_weight) of a batch, None for what it lacks."""
+    """(x, y, sample_weight) of a batch, None for what it lacks; for a `train_step` of one's own.
+
+    >>> import gradarray as ga
+    >>> ga.train.unpack(("x", "y"))
+    ('x', 'y', None)
+    """
     if not isinstance(data, (tuple, list)):
         return data, None, None
     if not 0 < len(data) <= 3:

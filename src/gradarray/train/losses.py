@@ -54,6 +54,14 @@ class FunctionLoss:
     def _values(self, y_true: Any, y_pred: Any) -> Any:
         name = getattr(self.fn, "__name__", "loss")
         check_broadcast(y_true, y_pred, name)
+        if getattr(y_true, "requires_grad", False):
+            raise ValueError(
+                message(
+                    name,
+                    "y_true requires a gradient. Were the arguments swapped?",
+                    "The order is (y_true, y_pred); if this is meant, give y.detach().",
+                )
+            )
         value = self.fn(y_true, y_pred)
         if not isinstance(value, GradArray):
             raise TypeError(
