@@ -13,7 +13,7 @@ LAYERS = [
     {"errors", "namespace", "tree", "types", "lazy", "graph", "array", "registry", "choices"}
     | {"algebra", "custom", "record", "protocols"},
     {"ops"},
-    {"transforms", "random", "linalg", "special"},
+    {"transforms", "random", "linalg", "fft", "special"},
     {"nn", "optim", "glass", "compiler", "testing"},
     {"train", "physics"},
 ]

@@ -22,7 +22,8 @@ class Sample:
     low: float = -2.0
     high: float = 2.0
     # float, distinct (no two values near one another), int, bool; of matrices also regular
-    # (singular values spread over [1, 2]) and spd (symmetric, eigenvalues spread over [1, 2])
+    # (singular values spread over [1, 2]) and spd (symmetric, eigenvalues spread over [1, 2]);
+    # complex (both parts drawn as floats)
     kind: str = "float"
 
     @property

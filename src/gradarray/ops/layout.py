@@ -70,7 +70,10 @@ def squeeze(x: Any, axis: Any = None) -> GradArray:
     return reshape(x, tuple([n for k, n in enumerate(x.shape, -x.ndim) if k not in axes]))
 
 
-@public(numpy=np.matrix_transpose, cases=[case(arr(2, 3)), case(arr(4, 2, 3))])
+@public(
+    numpy=(np.matrix_transpose, np.linalg.matrix_transpose),
+    cases=[case(arr(2, 3)), case(arr(4, 2, 3))],
+)
 def matrix_transpose(x: Any) -> GradArray:
     """y_{..ij} = x_{..ji}, the transposed matrices of a stack.
 

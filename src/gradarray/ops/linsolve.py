@@ -1,4 +1,4 @@
-"""Linear equations: solve, inv, solve_triangular, solve_sylvester, tensorsolve, tensorinv.
+"""Linear equations: solve, inv, solve_triangular, tensorsolve, tensorinv.
 
 Their derivatives are equations with the same matrices. (M. B. Giles, "Collected matrix derivative
 results for forward and reverse mode algorithmic differentiation", 2008, sections 2.2.3, 2.2.4.)
@@ -27,7 +27,6 @@ from .matrices import (
     filled,
     floating,
     in_lapack,
-    matrices,
     square,
     turned,
 )
@@ -295,107 +294,6 @@ def solve_triangular(
         a, lower = (adjoint(a) if how == 2 else turned(a)), not lower
     params = {"lower": bool(lower), "unit": bool(unit_diagonal), "fill": None}
     return _solved("solve_triangular", SolveTriangularGrad, a, b, **params)
-
-
-# Sylvester's equation -----------------------------------------------------------------------------
-
-
-def _sylvester_values(a: np.ndarray, b: np.ndarray, q: np.ndarray) -> np.ndarray:
-    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2], q.shape[:-2])
-    if not stack:
-        return _one_sylvester(a, b, q)
-    a, b, q = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b, q))
-    y = np.empty(q.shape, np.result_type(a, b, q))
-    for at in np.ndindex(*stack):
-        y[at] = _one_sylvester(a[at], b[at], q[at])
-    return y
-
-
-def _one_sylvester(a: np.ndarray, b: np.ndarray, q: np.ndarray) -> np.ndarray:
-    dtype = np.result_type(a, b, q)
-    if not q.size or not all(np.isfinite(x).all() for x in (a, b, q)):
-        return np.full(q.shape, np.nan, dtype)
-    return lazy.linalg.solve_sylvester(a, b, q).astype(dtype, copy=False)
-
-
-class SylvesterGrad(Custom):
-    r"""a y + y b = q. a \dot y + \dot y b = \dot q - \dot a y - y \dot b."""
-
-    name = "solve_sylvester"
-    trailing = True
-
-    @staticmethod
-    def forward(a: Any, b: Any, q: Any) -> Any:
-        return in_lapack(
-            "solve_sylvester",
-            _sylvester_values,
-            a,
-            b,
-            q,
-            what="a and -b have an eigenvalue in common, so there is no one solution",
-        )
-
-    @staticmethod
-    def push(a: Any, b: Any, y: Any, a_dot: Any, b_dot: Any, q_dot: Any) -> Any:
-        return sylvester(a, b, q_dot - matmul(a_dot, y) - matmul(y, b_dot))
-
-    @staticmethod
-    def pull(y_bar: Any, a: Any, b: Any, y: Any) -> Any:
-        q_bar = sylvester(turned(a), turned(b), y_bar)
-        y_t = turned(y)
-        return -matmul(q_bar, y_t), -matmul(y_t, q_bar), q_bar
-
-    tex = "{a} y + y {b} = {q}"
-
-
-def sylvester(a: Any, b: Any, q: Any) -> Any:
-    return apply(SylvesterGrad, a, b, q)
-
-
-def _by_kronecker(a: np.ndarray, b: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """a y + y b = q as one system for the values of y in C order."""
-    a, b, q = map(np.asarray_chkfinite, (a, b, q))
-    m, n = q.shape[-2:]
-    eye_m, eye_n = np.eye(m, dtype=a.dtype), np.eye(n, dtype=b.dtype)
-    left = np.einsum("...ik,jl->...ijkl", a, eye_n)
-    right = np.einsum("ik,...lj->...ijkl", eye_m, b)
-    system = (left + right).reshape(*np.broadcast_shapes(left.shape, right.shape)[:-4], m * n, -1)
-    y = np.linalg.solve(system, q.reshape(*q.shape[:-2], m * n, 1))
-    return y.reshape(*y.shape[:-2], m, n)
-
-
-@public(
-    name="linalg.solve_sylvester",
-    reference=_by_kronecker,
-    op=SylvesterGrad,
-    cases=[
-        case(arr(3, 3, kind="spd"), arr(2, 2, kind="spd"), arr(3, 2)),
-        case(arr(2, 3, 3, kind="spd"), arr(2, 2, kind="spd"), arr(2, 3, 2)),
-        case(arr(2, 2, kind="spd"), arr(2, 2, kind="complex"), arr(2, 2)),
-    ],
-)
-def solve_sylvester(a: Any, b: Any, q: Any) -> GradArray:
-    r"""y with a y + y b = q, Sylvester's equation.
-
-    a: (.., m, m), b: (.., n, n), q: (.., m, n). The derivatives are equations of the same form.
-    Raises LinAlgError where a and -b have an eigenvalue in common, ShapeError for shapes that do
-    not fit. (R. H. Bartels, G. W. Stewart, Comm. ACM 15, 1972.)
-
-    >>> import gradarray as ga
-    >>> ga.linalg.solve_sylvester([[1.0]], [[3.0]], [[8.0]])
-    GradArray([[2.]], dtype=float64)
-    """
-    op = "solve_sylvester"
-    a, b, q = square(a, op), square(b, op), matrices(q, op)
-    if q.shape[-2:] != (a.shape[-1], b.shape[-1]):
-        raise ShapeError(
-            message(
-                op,
-                f"shapes {a.shape}, {b.shape} and {q.shape}.",
-                "For a of (.., m, m) and b of (.., n, n) q is (.., m, n).",
-            )
-        )
-    return sylvester(a, b, q)
 
 
 # Tensors ------------------------------------------------------------------------------------------

@@ -17,8 +17,10 @@ from .axes import all_axes
 from .compare import equal, where
 from .complex import conj, is_complex
 from .exponential import power
+from .layout import moveaxis
 from .reduce import max, min, over_axes, sum
 from .shape import reshape
+from .singular import svdvals
 
 __all__ = [
     "norm",
@@ -81,6 +83,8 @@ class PNormGrad(Reduction):
         case(arr(2, 3)),
         *[case(arr(2, 3, kind="distinct"), p, axis=1) for p in (1, 2, 3, np.inf, -np.inf, 0, -1.5)],
         *[case(arr(3, 2, kind="distinct"), p) for p in (1, -1, np.inf, -np.inf, "fro")],
+        *[case(arr(3, 2, kind="regular"), p) for p in (2, -2, "nuc")],
+        case(arr(2, 3, 2), 2, axis=(0, 2), keepdims=True),
         case(arr(2, 2, 3), axis=(0, 2), keepdims=True),
         case(arr(2, 3, 2, kind="distinct"), 1, axis=(2, 0)),
     ],
@@ -90,9 +94,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> G
 
     As `numpy.linalg.norm`: of a vector (one axis) p may be any number, inf (the largest |x_i|),
     -inf (the smallest) or 0 (how many are not 0); of a matrix (two axes) "fro", 1 and -1 (largest
-    and smallest sum of a column), inf and -inf (of a row). Without `ord` and `axis` x is
-    flattened. At x = 0 the derivative is 0. Raises NotImplementedError for
-    the matrix norms 2, -2 and "nuc", which take singular values.
+    and smallest sum of a column), inf and -inf (of a row), 2, -2 and "nuc" (the largest, the
+    smallest and the sum of the singular values, see `linalg.svdvals`). Without `ord` and `axis` x
+    is flattened. At x = 0 the derivative of a vector norm and of "fro" is 0.
 
     >>> import gradarray as ga
     >>> ga.grad(ga.norm)(ga.array([3.0, 4.0]))
@@ -138,22 +142,29 @@ def _extreme(x: Any, ord: float, axis: tuple[int, ...], keepdims: bool) -> GradA
     return (max if ord > 0 else min)(x, axis=axis, keepdims=keepdims)
 
 
+def _kept(x: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(1 if k in axes else n for k, n in enumerate(x.shape, -x.ndim))
+
+
+def _of_singular_values(x: Any, ord: Any, axes: tuple[int, ...]) -> Any:
+    s = svdvals(x if axes == (-2, -1) else moveaxis(x, axes, (-2, -1)))
+    if ord == "nuc":
+        return sum(s, axis=-1)
+    return _extreme(s, ord, (-1,), False)
+
+
 def _matrix(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> GradArray:
     if ord in (None, "fro", "f"):
         return over_axes(NormGrad, x, axes, keepdims)
     if ord in (2, -2, "nuc"):
-        raise NotImplementedError(
-            message(
-                "norm",
-                f"the matrix norm ord={ord!r} takes singular values, which have no op here.",
-                "The Frobenius norm (ord='fro') bounds it, and has a derivative everywhere but 0.",
-            )
-        )
+        y = _of_singular_values(x, ord, axes)
+        return reshape(y, _kept(x, axes)) if keepdims else y
     if ord not in (1, -1, math.inf, -math.inf):
         raise ValueError(
             message(
                 "norm",
-                f"ord={ord!r} is no matrix norm; known are 'fro', 1, -1, inf and -inf.",
+                f"ord={ord!r} is no matrix norm; known are 'fro', 'nuc', 2, -2, 1, -1, inf and "
+                "-inf.",
                 "For a vector norm name its one axis.",
             )
         )
