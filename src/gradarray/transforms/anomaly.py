@@ -133,10 +133,11 @@ def _at(x: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
     """The value of an operand that belongs to a place of the result, where shapes allow it."""
     if not isinstance(x, (np.ndarray, np.generic)):
         return x if isinstance(x, (int, float)) else None
+    x = np.asarray(x)
     if not x.shape:
         return x[()]
     try:
-        return np.broadcast_to(np.asarray(x), shape)[index]
+        return np.broadcast_to(x, shape)[index]
     except ValueError:
         return None
 
