@@ -7,6 +7,7 @@ adjacent axes, masks become integers, and `scatter` does the rest.
 
 from __future__ import annotations
 
+import opcode
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -204,13 +205,47 @@ def replaced(x: Any, key: Any, v: Any) -> Any:
     return part if how.basic is None else apply(SetGrad, x, part, index=how.basic)
 
 
+class _Counted:
+    def __setitem__(self, key: Any, value: list[int]) -> None:
+        value.append(sys.getrefcount(self))
+
+
+def _held_by_nobody() -> int:
+    """The references to an array in x[i][j] = v, where x[i] has no name; 0 if that cannot be told.
+
+    An interpreter may lend a name's reference (Python 3.14 does): then both count the same.
+    """
+    counts: list[int] = []
+    _Counted()[0] = counts
+    named = _Counted()
+    named[0] = counts
+    return counts[0] if counts[0] < counts[1] else 0
+
+
+def _is_statement(frame: Any) -> bool:
+    """Is the frame at a statement x[i] = v, and not at a call, which lends its references?"""
+    return frame.f_code.co_code[frame.f_lasti] == opcode.opmap.get("STORE_SUBSCR")
+
+
+_HELD_BY_NOBODY = _held_by_nobody()
+
+
 @method("__setitem__")
 def setitem(x: GradArray, key: Any, value: Any) -> None:
     """x[key] = value: the handle is bound to a new value, and derivatives follow both.
 
     Where an index repeats, the last value stays. Raises GraphError for a leaf that requires a
-    gradient outside no_grad, IndexError, ShapeError where the value does not broadcast.
+    gradient outside no_grad, IndexError, ShapeError where the value does not broadcast, TypeError
+    for x[i][j] = value, which would change a copy that nobody holds.
     """
+    if sys.getrefcount(x) == _HELD_BY_NOBODY and _is_statement(sys._getframe(1)):
+        raise TypeError(
+            message(
+                "assign",
+                "this changes a copy that nothing holds: an index gives a value, not a view.",
+                "Use one index, x[i, j] = v.",
+            )
+        )
     value = lift(value, "assign")
     _check_value(x, value)
     try:
