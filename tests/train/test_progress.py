@@ -137,9 +137,31 @@ def test_never_wraps_while_redrawing(columns: int) -> None:
 
 @pytest.mark.parametrize(
     ("columns", "rows"),
-    [(100, ["4/4 " + "━" * 24 + f"  {FINAL}"]), (40, [f"4/4  {FINAL}"[:40], f"4/4  {FINAL}"[40:]])],
+    [
+        (100, ["4/4 " + "━" * 24 + f"  {FINAL}"]),
+        (75, [f"4/4  {FINAL}"]),
+        (74, ["4/4 " + "━" * 17 + f"  {FINAL[:50]}", "    val_loss: 0.5000"]),
+        (
+            40,
+            [
+                "4/4 " + "━" * 17 + "  2.0s  250ms/step",
+                "    loss: 0.2500 - accuracy: 1.0000",
+                "    val_loss: 0.5000",
+            ],
+        ),
+        (
+            22,
+            [
+                "4/4  2.0s  250ms/step",
+                "    loss: 0.2500",
+                "    accuracy: 1.0000",
+                "    val_loss: 0.5000",
+            ],
+        ),
+    ],
 )
 def test_the_end_shows_every_metric(columns: int, rows: list[str]) -> None:
+    """In a narrow terminal below the bar, and cut nowhere."""
     stream = Stream(terminal=True)
     run(stream, columns=columns)
     assert screen(stream.getvalue(), columns) == ["Epoch 2/3", *rows, ""]

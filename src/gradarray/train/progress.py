@@ -117,7 +117,10 @@ class Progress:
         if self._total is None:
             self._total = self._step
         if self._redraw:
-            self._draw(self._line(now, metrics, done=True))
+            first, *more = self._rows(now, metrics)
+            self._draw(first)
+            for row in more:
+                self._stream.write("\n" + row)
             self.close()
         else:
             parts = [] if self._epoch is None else [self._title()]
@@ -141,25 +144,35 @@ class Progress:
         self._drawn = width
         self._open = True
 
-    def _line(self, now: float, metrics: Metrics, *, done: bool = False) -> str:
-        """The line to draw. Where it is too wide the bar gives way, and then, unless done, its end.
+    def _limit(self) -> int:
+        return max(self._columns() - 1, 1)  # some terminals wrap once the last column is written
 
-        What is left standing may wrap; what is drawn over must not, or each drawing leaves a row.
-        """
-        limit = max(self._columns() - 1, 1)  # some terminals wrap once the last column is written
-        if done or self._total is None:
+    def _line(self, now: float, metrics: Metrics) -> str:
+        """The line to draw over. Where it is too wide the bar gives way, and then its end."""
+        if self._total is None:
             time_text = _elapsed(now - self._began)
         else:
             left = max(self._total - self._step, 0) * self._seconds_per_step()
             time_text = f"ETA {_whole(math.ceil(left))}"
-        left_text = self._count()
-        right_text = " - ".join(["  ".join([time_text, *self._pace()]), *_show(metrics)])
-        room = min(_WIDEST_BAR, limit - _width(left_text) - _width(right_text) - 3)
+        parts = ["  ".join([time_text, *self._pace()]), *_show(metrics)]
+        return _cut(self._beside_bar(" - ".join(parts)), self._limit(), self._marks[2])
+
+    def _rows(self, now: float, metrics: Metrics) -> list[str]:
+        """The lines to leave standing: metrics that do not fit beside a bar go below it."""
+        limit, count = self._limit(), _width(self._count())
+        parts = ["  ".join([_elapsed(now - self._began), *self._pace()]), *_show(metrics)]
+        whole = " - ".join(parts)
+        if count + 2 + _width(whole) <= limit:
+            return [self._beside_bar(whole)]
+        first, *more = _packed(parts, limit - count - _NARROWEST_BAR - 3, limit - count - 1)
+        return [self._beside_bar(first), *(" " * (count + 1) + row for row in more)]
+
+    def _beside_bar(self, text: str) -> str:
+        """The count, a bar if there is room for one, and `text`."""
+        room = min(_WIDEST_BAR, self._limit() - _width(self._count()) - _width(text) - 3)
         if self._total is None or room < _NARROWEST_BAR:
-            line = f"{left_text}  {right_text}"
-        else:
-            line = f"{left_text} {self._bar(room)}  {right_text}"
-        return line if done else _cut(line, limit, self._marks[2])
+            return f"{self._count()}  {text}"
+        return f"{self._count()} {self._bar(room)}  {text}"
 
     def _bar(self, width: int) -> str:
         full, rest, _ = self._marks
@@ -245,6 +258,18 @@ def _width(text: str) -> int:
         0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
         for char in text
     )
+
+
+def _packed(parts: list[str], first: int, others: int) -> list[str]:
+    """`parts` joined to rows as wide as may be: the first of `first` columns, then of `others`."""
+    rows = [parts[0]]
+    for part in parts[1:]:
+        longer = f"{rows[-1]} - {part}"
+        if _width(longer) <= (first if len(rows) == 1 else others):
+            rows[-1] = longer
+        else:
+            rows.append(part)
+    return rows
 
 
 def _cut(text: str, limit: int, mark: str) -> str:
