@@ -244,6 +244,11 @@ def force() -> plt.Figure:
     return figure
 
 
+def beside(module: str) -> dict[str, Any]:
+    """The FIGURES of another file in this folder."""
+    return runpy.run_path(str(Path(__file__).parent / module))["FIGURES"]
+
+
 FIGURES: dict[str, Callable[[], plt.Figure]] = {
     "01-graph": graph,
     "02-descent": descent,
@@ -253,7 +258,11 @@ FIGURES: dict[str, Callable[[], plt.Figure]] = {
     "10-pendulum": pendulum,
     "10-relu": relu,
     "10-force": force,
-    **runpy.run_path(str(Path(__file__).parent / "curves.py"))["FIGURES"],
+    **beside("curves.py"),
+    **{
+        name: functools.partial(lambda draw, page: draw(of_page(page)), draw, page)
+        for name, (page, draw) in beside("equations.py").items()
+    },
 }
 
 

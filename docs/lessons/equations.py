@@ -1,0 +1,60 @@
+"""Figures of lessons 12 to 14: each is drawn from the names that its page's code leaves behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+INK, BLUE, RED, GREY = "#222222", "#1f5fa8", "#b3261e", "#999999"
+
+
+def samples(page: dict[str, Any]) -> plt.Figure:
+    """Lesson 12: the gradient of each sample, and their mean."""
+    figure, axes = plt.subplots(figsize=(4.6, 3.6))
+    style = {"angles": "xy", "scale_units": "xy", "scale": 1}
+    zero = np.zeros(len(page["each"]))
+    axes.quiver(zero, zero, *page["each"].T, color=BLUE, width=0.004, alpha=0.6, **style)
+    axes.quiver(0, 0, *page["whole"], color=RED, width=0.01, **style)
+    low, high = page["each"].min(axis=0) - 0.08, page["each"].max(axis=0) + 0.08
+    axes.set(xlabel=r"$\partial L/\partial w_1$", ylabel=r"$\partial L/\partial w_2$")
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    return figure
+
+
+def taylor(page: dict[str, Any]) -> plt.Figure:
+    """Lesson 12: Taylor polynomials inside and outside of their disc of convergence."""
+    x0, radius = page["x0"], page["rho"]
+    x = np.linspace(-1.6, 2.6, 841)
+    figure, axes = plt.subplots(figsize=(6.4, 3.3))
+    axes.axvspan(x0 - radius, x0 + radius, color="#eeeeee")
+    for order, alpha in ((2, 0.3), (5, 0.5), (10, 0.7), (40, 1.0)):
+        y = np.polynomial.polynomial.polyval(x - x0, page["series"](x0, order))
+        axes.plot(x, y, color=BLUE, lw=1, alpha=alpha)
+    axes.plot(x, page["h"](x), color=INK, lw=2)
+    axes.set(xlabel="$x$", ylim=(-0.5, 1.5), xlim=(-1.6, 2.6))
+    return figure
+
+
+def snapshots(page: dict[str, Any]) -> plt.Figure:
+    """Lesson 12: which step of a loop of ten is run when, with three snapshots."""
+    page["gradient"](10, 3)
+    ran = np.array(page["ran"])
+    when = np.arange(1, len(ran) + 1)
+    # What was recorded has been reversed, so nothing runs that step again.
+    last = np.array([k not in ran[i + 1 :] for i, k in enumerate(ran)])
+    figure, axes = plt.subplots(figsize=(6.4, 3.0))
+    axes.plot(when, ran + 1, color="#dddddd", lw=1)
+    axes.plot(when[~last], ran[~last] + 1, "s", color=GREY, ms=6)
+    axes.plot(when[last], ran[last] + 1, "s", color=BLUE, ms=6)
+    axes.set(xlabel="$1, 2, \\dots, l + t(l, s)$", ylabel="$k$")
+    axes.set_yticks(range(1, 11))
+    return figure
+
+
+FIGURES = {
+    "12-samples": ("12-every-derivative.md", samples),
+    "12-taylor": ("12-every-derivative.md", taylor),
+    "12-snapshots": ("12-every-derivative.md", snapshots),
+}
