@@ -333,8 +333,7 @@ def test_powers_of_zero():
     assert [float(g) for g in power(0.0, 0.0)] == [0.0, 0.0]
     assert [float(g) for g in power(3.0, 0.0)] == [0.0, float(np.log(3.0))]
     with np.errstate(divide="ignore"):
-        assert float(ga.grad(lambda x: x**0.5)(0.0)) == np.inf
-        assert float(ga.grad(lambda x: x**-1.0)(0.0)) == -np.inf
+        assert float(ga.grad(lambda x: x**-1.0)(0.0)) == -np.inf  # as 0^-1 is infinite itself
 
 
 def test_the_slope_in_an_exponent_at_a_zero_exponent():

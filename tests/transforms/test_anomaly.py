@@ -39,7 +39,8 @@ def test_backward_names_the_line_that_recorded():
         y = ga.sqrt(ga.relu(X))  # vertical here
         y.sum().backward()
 
-    text = anomaly(f)
+    with ga.set_subgradient("sqrt", np.inf):
+        text = anomaly(f)
     assert text.startswith("sqrt: its derivative, backward, is inf")
     assert "vertical at 0" in text and "# vertical here" in text
 
@@ -47,11 +48,11 @@ def test_backward_names_the_line_that_recorded():
 def test_forward_mode_and_higher_orders():
     root = lambda x: ga.sqrt(x).sum()
     edge = np.array([1.0, 0.0])
-    for text in (
-        anomaly(lambda: ga.jvp(root, (edge,), (np.ones(2),))),
+    with ga.set_subgradient("sqrt", np.inf), ga.set_subgradient("power.a", np.inf):
+        first = anomaly(lambda: ga.jvp(root, (edge,), (np.ones(2),)))
         # The third derivative of x^2.5, 1.875 x^-0.5, is infinite at 0.
-        anomaly(lambda: ga.grad(ga.grad(ga.grad(lambda x: x**2.5)))(0.0)),
-    ):
+        third = anomaly(lambda: ga.grad(ga.grad(ga.grad(lambda x: x**2.5)))(0.0))
+    for text in (first, third):
         assert "inf" in text.splitlines()[0] and "test_anomaly.py" in text
 
 

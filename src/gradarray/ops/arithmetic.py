@@ -151,8 +151,13 @@ given.absorb = absorb
 # Signs and magnitudes -----------------------------------------------------------------------------
 
 _absolute_at_0 = choice(
-    "absolute", "x = 0", 0.0, between=(-1.0, 1.0), reason="the middle, as the sign of 0"
-)
+    "absolute", "x = 0", 0.0, between=(-1.0, 1.0), reason="the middle, as the sign of 0",
+    at={"absolute": lambda x: np.equal(x, 0), "fabs": lambda x: np.equal(x, 0)},
+)  # fmt: skip
+
+
+STEP = "a step: flat on both sides, and the jump itself has no slope"
+choice("sign", "x = 0", 0.0, reason=STEP, at=lambda x: np.equal(x, 0))
 
 
 class SignGrad(Elementwise):
@@ -175,13 +180,19 @@ def sign(x: Any) -> GradArray:
     GradArray([-1.,  0.,  1.], dtype=float64)
     """
     x = lift(x)
-    return x / where(equal(x, 0), 1, absolute(x)) if is_complex(x) else _sign(x)
+    return x * _length_inverse(x) if is_complex(x) else _sign(x)
+
+
+def _length_inverse(x: Any) -> Any:
+    """1/|x| of a complex x, and 0 at 0."""
+    at_0 = equal(x, 0)
+    return where(at_0, 0, 1 / where(at_0, 1, absolute(x)))
 
 
 def _absolute_slope(x: Any) -> Any:
     if is_complex(x):
         # d|x| = Re(x^* dx) / |x|, and 0 at 0.
-        return conj(x) / where(equal(x, 0), 1, absolute(x))
+        return conj(x) * _length_inverse(x)
     at_0 = _absolute_at_0.value
     return sign(x) if at_0 == 0 else where(equal(x, 0), at_0, sign(x))
 
@@ -220,8 +231,9 @@ class FAbsGrad(Elementwise):
 fabs = elementwise(FAbsGrad, numpy=np.fabs)
 
 _copysign_at_0 = choice(
-    "copysign", "a = 0", 0.0, between=(-1.0, 1.0), reason="|a| has its kink there; as `absolute`"
-)
+    "copysign", "a = 0", 0.0, between=(-1.0, 1.0), at=lambda a: np.equal(a, 0),
+    reason="|a| has its kink there; as absolute",
+)  # fmt: skip
 
 
 def _copysign_slope(a: Any, b: Any) -> Any:
@@ -243,6 +255,9 @@ class CopySignGrad(Elementwise):
 
 
 copysign = elementwise(CopySignGrad, numpy=np.copysign)
+
+
+choice("heaviside", "a = 0, in a", 0.0, reason=STEP, at=lambda a: np.equal(a, 0))
 
 
 class HeavisideGrad(Elementwise):

@@ -237,8 +237,9 @@ def step(x: Any, at_0: float) -> Any:
 
 def _tie(op: str) -> Choice:
     return choice(
-        op, "a = b", 0.5, between=(0.0, 1.0), reason="both are the extremum: an even share to each"
-    )
+        op, "a = b", 0.5, between=(0.0, 1.0), at=lambda a, b: np.equal(a, b),
+        reason="both are the extremum: an even share to each; the value is the share of a",
+    )  # fmt: skip
 
 
 _maximum_at_tie, _minimum_at_tie = _tie("maximum"), _tie("minimum")
@@ -328,6 +329,7 @@ _clip_at_end = choice(
     "x at an end of the interval",
     1.0,
     between=(0.0, 1.0),
+    at=lambda x, low, high: np.equal(x, low) | np.equal(x, high),
     reason="a value on the bound may still move inside; PyTorch's too",
 )
 
@@ -397,8 +399,9 @@ def _unbounded(dtype: np.dtype, sign: int) -> Any:
 
 
 _relu_at_0 = choice(
-    "relu", "x = 0", 0.0, between=(0.0, 1.0), reason="a unit that is off stays off; PyTorch's too"
-)
+    "relu", "x = 0", 0.0, between=(0.0, 1.0), at=lambda x: np.equal(x, 0),
+    reason="a unit that is off stays off; PyTorch's too",
+)  # fmt: skip
 
 
 class ReLUGrad(Elementwise):

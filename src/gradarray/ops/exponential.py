@@ -11,13 +11,14 @@ import numpy as np
 from ..algebra import Elementwise, given
 from ..array import GradArray, lift
 from ..choices import choice
-from ..record import elementwise, elementwise_function
+from ..record import apply, elementwise, elementwise_function
 from ..registry import arr, case, public
 from .arithmetic import absorb
-from .compare import equal, where
+from .compare import equal, greater, greater_equal, less, where
+from .complex import is_complex, real
 from .hyperbolic import sigmoid
 from .logical import logical_and
-from .powers import reciprocal, sqrt, square
+from .powers import VERTICAL, reciprocal, sqrt, square
 
 __all__ = [
     "exp",
@@ -39,41 +40,96 @@ _LN2, _LN10 = math.log(2), math.log(10)
 # Powers -----------------------------------------------------------------------------------------
 
 
+_power_base_at_0 = choice(
+    "power.a", "a = 0, where a^b is finite and its slope in a is not (0 < b < 1)", 0.0,
+    between=(0.0, math.inf), reason=VERTICAL,
+    at={
+        "fixed_power": lambda x, n: np.equal(x, 0) & (0 < n) & (n < 1),
+        "power": lambda a, b: np.equal(a, 0) & np.greater(b, 0) & np.less(b, 1),
+    },
+)  # fmt: skip
+_power_at_0 = choice(
+    "power.b", "a = b = 0, in b", 0.0, between=(-math.inf, 0.0),
+    reason="0^b is 1 at b = 0 and 0 above: no finite slope; 0 as at every b > 0",
+    at={"power": lambda a, b: np.equal(a, 0) & np.equal(b, 0)},
+)  # fmt: skip
+
+
 class FixedPowerGrad(Elementwise):
     """y = x^n for a fixed number n. dy/dx = n x^(n-1), and 0 exactly where n = 0."""
 
     name = "fixed_power"
     forward = staticmethod(lambda x, n: x**n)
-    partials = (lambda x, n: 0 if n == 0 else n * x ** (n - 1),)
+    partials = (lambda x, n: _fixed_slope(x, n),)
     tex = "{x}^{{n}}"
 
 
 _fixed_power = elementwise_function(FixedPowerGrad, "n")
-_power_at_0 = choice(
-    "power",
-    "a = b = 0, in b",
-    0.0,
-    between=(-math.inf, 0.0),
-    reason="0^b is 1 at b = 0 and 0 above: no finite slope; 0 as at every b > 0",
-)
+
+
+def _fixed_slope(x: Any, n: Any) -> Any:
+    if n == 0:
+        return 0
+    if not 0 < n < 1:
+        return n * x ** (n - 1)
+    return _at_0(equal(x, 0), n * apply(FinitePowerGrad, x, n - 1, True))
+
+
+def _at_0(where_0: Any, slope: Any) -> Any:
+    value = _power_base_at_0.value
+    return slope if value == 0 else where(where_0, value, slope)
+
+
+def _finite_power(a: Any, b: Any, finite: Any) -> Any:
+    pole = np.equal(a, 0) & np.less(np.real(b), 0) & finite
+    return np.where(pole, 0, np.where(pole, 1, a) ** b)[()] if np.any(pole) else a**b
+
+
+class FinitePowerGrad(Elementwise):
+    """y = a^b, but where `finite` holds 0 at a = 0, however negative b is.
+
+    The slopes of what is finite at a = 0, but from some order on has none that are.
+    """
+
+    name = "finite_power"
+    operands = ("a", "b", "finite")
+    forward = _finite_power
+    partials = (
+        lambda a, b, finite: absorb(b, apply(FinitePowerGrad, a, b - 1, finite)),
+        lambda a, b, y: absorb(y, _log_of_base(a, b)),
+        None,
+    )
+    tex = "{a}^{{b}}"
+
+
+def _not_negative(b: Any) -> Any:
+    return greater_equal(real(b) if is_complex(b) else b, 0)
 
 
 def _log_of_base(a: Any, b: Any) -> Any:
-    origin = logical_and(equal(a, 0), equal(b, 0))
-    return log(where(origin, math.exp(_power_at_0.value), a))
+    """log a; and where a = 0 <= b, so that a^b is finite, 0: its pole does not count there."""
+    finite = logical_and(equal(a, 0), _not_negative(b))
+    log_a = log(where(finite, 1, a))
+    value = _power_at_0.value
+    return log_a if value == 0 else where(logical_and(finite, equal(b, 0)), value, log_a)
+
+
+def _base_slope(a: Any, b: Any) -> Any:
+    slope = absorb(b, apply(FinitePowerGrad, a, b - 1, _not_negative(b)))
+    if _power_base_at_0.value == 0:
+        return slope
+    return _at_0(logical_and(equal(a, 0), logical_and(greater(b, 0), less(b, 1))), slope)
 
 
 class PowerGrad(Elementwise):
     r"""y = a^b. dy/da = b a^{b-1}, dy/db = y \log a.
 
-    The products absorb zeros: dy/da is 0 where b = 0, and dy/db is 0 where a = 0 < b.
+    The products absorb zeros: dy/da is 0 where b = 0, and dy/db is 0 where a = 0 < b. So is, where
+    a = 0 < b, every derivative that would be infinite.
     """
 
     forward = operator.pow
-    partials = (
-        lambda a, b: absorb(b, power(a, b - 1)),
-        lambda a, b, y: absorb(y, _log_of_base(a, b)),
-    )
+    partials = (_base_slope, lambda a, b, y: absorb(y, _log_of_base(a, b)))
     tex = "{a}^{{b}}"
     domain = ((0.2, 2.0), (-2.0, 2.0))
 
@@ -105,8 +161,10 @@ _any_power = elementwise_function(PowerGrad)
 def power(a: Any, b: Any) -> GradArray:
     r"""y = a^b. dy/da = b a^{b-1} (0 where b = 0), dy/db = y \log a (0 where a = 0 and b > 0).
 
-    A Python number as exponent is part of the operation: x**3 has the derivatives 3x^2, 6x, 6, 0,
-    exactly, at 0 and at negative x too. Raises ValueError for a negative integer power of integers.
+    Where a = 0 and a^b is finite, derivatives that would be infinite are 0 (see `set_subgradient`):
+    the first of x^{0.5}, the second of x^{1.5}. A Python number as exponent is part of the
+    operation: x**3 has the derivatives 3x^2, 6x, 6, 0, exactly, at 0 and at negative x too. Raises
+    ValueError for a negative integer power of integers.
 
     >>> import gradarray as ga
     >>> ga.power([1.0, 2.0], 3.0)
@@ -289,6 +347,17 @@ class GapGrad(Elementwise):
 
 
 gap = elementwise_function(GapGrad)
+
+
+def _same_infinity(a: Any, b: Any) -> Any:
+    return np.isinf(a) & np.equal(a, b)
+
+
+choice(
+    "logaddexp", "a = b, both infinite", 0.5,
+    at={"logaddexp": _same_infinity, "logaddexp2": _same_infinity},
+    reason="as at every other a = b; logaddexp2 as well",
+)  # fmt: skip
 
 
 class LogAddExpGrad(Elementwise):

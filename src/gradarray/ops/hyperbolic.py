@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..algebra import Elementwise
+from ..choices import choice
 from ..record import elementwise
 from .arithmetic import negative
 from .complex import is_complex
-from .powers import co_square, hypot1, reciprocal, rsqrt, square
+from .powers import (
+    VERTICAL,
+    co_square,
+    hypot1,
+    reciprocal,
+    reciprocal_or,
+    rsqrt,
+    sqrt,
+    square,
+)
 
 __all__ = [
     "acosh",
@@ -20,6 +31,7 @@ __all__ = [
     "asinh",
     "atanh",
     "cosh",
+    "expit",
     "sech",
     "sigmoid",
     "sinh",
@@ -132,7 +144,9 @@ class SigmoidGrad(Elementwise):
     domain = (-3.0, 3.0)
 
 
-sigmoid = elementwise(SigmoidGrad, reference=lambda x: 1 / (1 + np.exp(-x)))
+sigmoid = expit = elementwise(
+    SigmoidGrad, reference=lambda x: 1 / (1 + np.exp(-x)), aliases=("expit",)
+)
 
 
 # Inverses ---------------------------------------------------------------------------------------
@@ -154,8 +168,15 @@ class ArcSinhGrad(Elementwise):
 arcsinh = elementwise(ArcSinhGrad, numpy=np.arcsinh, aliases=("asinh",))
 
 
+_arccosh_at_1 = choice(
+    "arccosh", "x = 1", 0.0, between=(0.0, math.inf), at=lambda x: np.equal(x, 1), reason=VERTICAL
+)
+
+
 class ArcCoshGrad(Elementwise):
     r"""y = \operatorname{arcosh} x, x \ge 1. dy/dx = 1/(\sqrt{x - 1} \sqrt{x + 1}).
+
+    At 1 the slope is infinite, and taken as 0 (see `set_subgradient`).
 
     >>> import gradarray as ga
     >>> ga.arccosh([1.0, 2.0])
@@ -164,7 +185,7 @@ class ArcCoshGrad(Elementwise):
 
     forward = np.arccosh
     # Factored, so that no digits are lost near 1 and x^2 does not overflow.
-    partials = (lambda x: rsqrt(x - 1) * rsqrt(x + 1),)
+    partials = (lambda x: reciprocal_or(sqrt(x - 1), _arccosh_at_1.value) * rsqrt(x + 1),)
     tex = r"\operatorname{arcosh} {x}"
     domain = (1.3, 3.0)
 

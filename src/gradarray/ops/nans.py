@@ -9,6 +9,7 @@ import numpy as np
 
 from ..algebra import Reduction, given
 from ..array import GradArray, lift
+from ..choices import choice
 from ..registry import arr, case, public
 from .arithmetic import absolute
 from .compare import equal, where
@@ -16,7 +17,7 @@ from .complex import is_complex
 from .logical import isnan
 from .norm import NormGrad
 from .powers import sqrt, square
-from .reduce import AXES, DISTINCT, mean, over_axes, shares, some, sum
+from .reduce import AXES, DISTINCT, mean, over_axes, shares, some, sum, tied
 from .scan import prod
 
 __all__ = [
@@ -78,6 +79,13 @@ def nanmean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False)
 
 def _present(missing: Any, axis: Any, keepdims: bool, dtype: Any) -> Any:
     return sum(~missing, axis=axis, dtype=np.finfo(dtype).dtype, keepdims=keepdims)
+
+
+for _name in ("nanmax", "nanmin"):
+    choice(
+        _name, "k equal extrema", 1.0, at=tied,
+        reason="each gets 1/k, which no order of the values changes",
+    )  # fmt: skip
 
 
 def _tied(x: Any, y: Any, axis: Any) -> Any:

@@ -11,12 +11,13 @@ from ..algebra import Reduction, given
 from ..array import GradArray, lift
 from ..choices import choice
 from ..errors import ShapeError, message
+from ..record import apply
 from ..registry import arr, case, public
 from .arithmetic import absolute, sign
 from .axes import all_axes
 from .compare import equal, where
 from .complex import conj, is_complex
-from .exponential import power
+from .exponential import FinitePowerGrad, power
 from .layout import moveaxis
 from .reduce import max, min, over_axes, sum
 from .shape import reshape
@@ -30,8 +31,16 @@ choice(
     "norm",
     "x = 0",
     0.0,
-    between=(0.0, 0.0),
-    reason="the centre of the dual unit ball, the one subgradient that favours no direction",
+    at={"norm": lambda y: np.equal(y, 0), "p_norm": lambda y: np.equal(y, 0)},
+    reason="the centre of the dual unit ball, the one subgradient that favours no direction; so "
+    "std and nanstd of equal values",
+)
+choice(
+    "norm.p",
+    "x_i = 0, where p < 1",
+    0.0,
+    at={"p_norm": lambda x, p: np.equal(x, 0) & (0 < p < 1)},
+    reason="the ball has a cusp there, of infinite slope on both sides; 0 lies between",
 )
 
 
@@ -61,7 +70,9 @@ def _p_norm(x: Any, axis: Any, keepdims: bool, p: float) -> Any:
 
 def _p_slope(x: Any, y: Any, p: float) -> Any:
     at_0 = equal(y, 0)
-    share = power(absolute(x) / where(at_0, 1, y), p - 1)
+    ratio = absolute(x) / where(at_0, 1, y)
+    # Below p = 1 the ball has cusps: a coordinate of 0 has an infinite slope.
+    share = apply(FinitePowerGrad, ratio, p - 1, True) if p < 1 else power(ratio, p - 1)
     return where(at_0, 0, share * (conj(sign(x)) if is_complex(x) else sign(x)))
 
 

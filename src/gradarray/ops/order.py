@@ -18,7 +18,7 @@ from .layout import moveaxis
 from .logical import isnan, values
 from .reduce import sum
 from .shape import reshape
-from .sort import argsort
+from .sort import argsort, ties
 from .take import take, take_along_axis
 
 __all__ = [
@@ -27,12 +27,12 @@ __all__ = [
     "quantile",
 ]
 
-choice(
+_equal_values = choice(
     "quantile",
     "equal values",
     1.0,
-    between=(1.0, 1.0),
-    reason="each keeps its own place in the order, the first one the first",
+    reason="each keeps its own place in the order, the first one the first; median and percentile "
+    "as well",
 )
 
 _CASES = [
@@ -49,7 +49,9 @@ def _row(x: Any, axis: Any, op: str) -> tuple[Any, tuple[int, ...]]:
     if axes != tuple(range(-len(axes), 0)):
         x = moveaxis(x, axes, tuple(range(-len(axes), 0)))
     lead = x.ndim - len(axes)
-    return reshape(x, (*x.shape[:lead], math.prod(x.shape[lead:]))), kept
+    x = reshape(x, (*x.shape[:lead], math.prod(x.shape[lead:])))
+    _equal_values.met(x, lambda x: ties(x, -1))
+    return x, kept
 
 
 def _placed(x: Any, order: Any, places: np.ndarray) -> Any:

@@ -53,7 +53,7 @@ def boxed(x: Any, low: float, high: float, inside: Any, below: Any, above: Any, 
 
 
 _leaky_at_0 = choice(
-    "leaky_relu", "x = 0", 0.0, between=(0.0, 1.0),
+    "leaky_relu", "x = 0", 0.0, between=(0.0, 1.0), at=lambda x: np.equal(x, 0),
     reason=f"PyTorch's: the slope of the negative side; {SHARE}",
 )  # fmt: skip
 
@@ -85,7 +85,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> GradArray:
 
 
 _prelu_at_0 = choice(
-    "prelu", "x = 0", 0.0, between=(0.0, 1.0),
+    "prelu", "x = 0", 0.0, between=(0.0, 1.0), at=lambda a: np.equal(a, 0),
     reason=f"PyTorch's: the slope of the negative side; {SHARE}",
 )  # fmt: skip
 
@@ -134,6 +134,7 @@ def prelu(x: Any, weight: Any) -> GradArray:
 
 _hard_tanh_at_ends = choice(
     "hard_tanh", "x = min_val and x = max_val (relu6: 0 and 6)", 0.0, between=(0.0, 1.0),
+    at=lambda x, min_val, max_val: np.equal(x, min_val) | np.equal(x, max_val),
     reason="PyTorch's: the slope outside",
 )  # fmt: skip
 
@@ -179,8 +180,13 @@ def relu6(x: Any) -> GradArray:
     return hard_tanh(x, 0.0, 6.0)
 
 
+
+def _at_3(x: Any) -> Any:
+    return np.equal(np.abs(x), 3)
+
+
 _hard_sigmoid_at_ends = choice(
-    "hard_sigmoid", "x = -3 and x = 3", 0.0, between=(0.0, 1 / 6),
+    "hard_sigmoid", "x = -3 and x = 3", 0.0, between=(0.0, 1 / 6), at=_at_3,
     reason="PyTorch's: the slope outside",
 )  # fmt: skip
 
@@ -205,7 +211,7 @@ hard_sigmoid = elementwise(
 )
 
 _hard_swish_at_ends = choice(
-    "hard_swish", "x = -3 and x = 3", 0.0, between=(0.0, 1.0),
+    "hard_swish", "x = -3 and x = 3", 0.0, between=(0.0, 1.0), at=_at_3,
     reason="the slope outside (0 and 1); as a share of the slope inside (-1/2 and 3/2)",
 )  # fmt: skip
 
@@ -232,17 +238,21 @@ hard_swish = elementwise(
 )
 
 
-def _jump(op: str, point: str) -> Choice:
+def _jump(op: str, point: str, at: Any) -> Choice:
     reason = "the function jumps; the slope of the side to which the point belongs"
-    return choice(op, point, 0.0, between=(0.0, 1.0), reason=reason)
+    return choice(op, point, 0.0, between=(0.0, 1.0), reason=reason, at=at)
+
+
+def _at_lambda(x: Any, lambd: float) -> Any:
+    return np.equal(np.abs(x), lambd)
 
 
 _softshrink_at = choice(
-    "softshrink", "x = -lambd and x = lambd", 0.0, between=(0.0, 1.0),
+    "softshrink", "x = -lambd and x = lambd", 0.0, between=(0.0, 1.0), at=_at_lambda,
     reason="PyTorch's: the slope between",
 )  # fmt: skip
-_hardshrink_at = _jump("hardshrink", "x = -lambd and x = lambd")
-_threshold_at = _jump("threshold", "x = threshold")
+_hardshrink_at = _jump("hardshrink", "x = -lambd and x = lambd", _at_lambda)
+_threshold_at = _jump("threshold", "x = threshold", lambda x, threshold: np.equal(x, threshold))
 
 
 def _outside(x: Any, lambd: float, at: float) -> Any:

@@ -29,11 +29,10 @@ __all__ = [
     "max_pool3d",
 ]
 
-choice(
+_equal_maxima = choice(
     "max_pool",
     "k equal maxima in a window",
     1.0,
-    between=(1.0, 1.0),
     reason="the first gets all: the value is taken from its place; PyTorch's too",
 )
 
@@ -107,6 +106,25 @@ def _flat_steps(length: Sizes) -> Sizes:
     return tuple(math.prod(length[k + 1 :]) for k in range(len(length)))
 
 
+def _by_tap(whole: Any, kernel: Any, out: Any, at: Any) -> list[Any]:
+    """What each tap of the kernel sees, for all windows."""
+    taps = [list(zip(tap, at.dilation, out, at.stride)) for tap in np.ndindex(*kernel)]
+    return [
+        whole[(..., *(slice(k * d, k * d + (m - 1) * s + 1, s) for k, d, m, s in tap))]
+        for tap in taps
+    ]
+
+
+def _places(x: Any, kernel: Any, out: Any, at: Any) -> Any:
+    def ties(x: Any) -> Any:
+        views = _by_tap(padded(x, kernel, out, at, _lowest(x.dtype)), kernel, out, at)
+        best = np.maximum.reduce(views)
+        return sum((np.equal(view, best) for view in views), start=np.zeros(best.shape, int)) > 1
+
+    _equal_maxima.met(x, ties)
+    return apply(MaxPlacesGrad, x, kernel=kernel, out=out, at=at)
+
+
 class MaxPlacesGrad(Custom):
     """The place in its plane of the largest value of each window, the first of equal ones."""
 
@@ -116,19 +134,7 @@ class MaxPlacesGrad(Custom):
     def forward(x: Any, *, kernel: Any, out: Any, at: Any) -> np.ndarray:
         length, n = x.shape[2:], len(kernel)
         low = _lowest(x.dtype)
-        whole = padded(x, kernel, out, at, low)
-        views = [
-            whole[
-                (
-                    ...,
-                    *(
-                        slice(k * d, k * d + (m - 1) * s + 1, s)
-                        for k, d, m, s in zip(tap, at.dilation, out, at.stride)
-                    ),
-                )
-            ]
-            for tap in np.ndindex(*kernel)
-        ]
+        views = _by_tap(padded(x, kernel, out, at, low), kernel, out, at)
         best = views[0].copy()
         small: Any = np.uint8 if len(views) <= 256 else np.intp
         which: Any = np.zeros(best.shape, small)
@@ -184,6 +190,10 @@ class AdaptiveMaxPlacesGrad(Custom):
         return places
 
 
+def _met_twice(rows: Any) -> Any:
+    return np.equal(rows, rows.max(-1, keepdims=True)).sum(-1) > 1
+
+
 def parts(t: Sizes, length: Sizes, out: Sizes) -> list[tuple[int, int]]:
     """Start and stop of window t along each axis: floor(t m / o) to ceil((t + 1) m / o)."""
     return [(i * m // o, -(-(i + 1) * m // o)) for i, m, o in zip(t, length, out)]
@@ -211,7 +221,7 @@ def _max_pool(
     out = pooled(x.shape[2:], kernel, stride, low, dilation, ceil_mode, op)
     at = Geometry(stride, dilation, low)
     _check_inside(op, x.shape[2:], kernel, out, at)
-    index = apply(MaxPlacesGrad, x, kernel=kernel, out=out, at=at)
+    index = _places(x, kernel, out, at)
     apart = all(s > d * (k - 1) for s, k, d in zip(stride, kernel, dilation))
     return _taken(x, index, apart, alone, return_indices)
 
@@ -253,8 +263,12 @@ def _adaptive(n: int, x: Any, output_size: Any, return_indices: bool) -> Any:
     if all(m and m % o == 0 for m, o in zip(length, out)):
         kernel = tuple(m // o for m, o in zip(length, out))
         at = Geometry(kernel, (1,) * n, (0,) * n)
-        index = apply(MaxPlacesGrad, x, kernel=kernel, out=out, at=at)
+        index = _places(x, kernel, out, at)
         return _taken(x, index, True, alone, return_indices)
+    windows = [(..., *(slice(*p) for p in parts(t, length, out))) for t in np.ndindex(*out)]
+    _equal_maxima.met(
+        x, lambda x: [_met_twice(x[w].reshape(*x.shape[:2], -1)) for w in windows]
+    )
     index = apply(AdaptiveMaxPlacesGrad, x, out=out)
     return _taken(x, index, False, alone, return_indices)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,37 @@ class ReciprocalGrad(Elementwise):
 reciprocal = elementwise(ReciprocalGrad, numpy=np.reciprocal)
 
 
+def _reciprocal_or(x: Any, at_0: float) -> Any:
+    if type(x) is _float64:
+        return 1 / x if x else _float64(at_0)
+    y = 1 / x
+    return y if x.all() else np.where(np.equal(x, 0), y.dtype.type(at_0), y)[()]
+
+
+class ReciprocalOrGrad(Elementwise):
+    """y = 1/x, and `at_0` at 0; the derivatives are 0 there. dy/dx = -y^2.
+
+    The slope of a function that is itself finite where its slope is not: sqrt, cbrt, arcsin, ...
+    """
+
+    name = "reciprocal_or"
+    forward = _reciprocal_or
+    partials = (lambda x: negative(square(reciprocal_or(x, 0.0))),)
+    tex = r"\frac{1}{{x}}"
+    domain = (0.5, 2.0)
+
+
+reciprocal_or = elementwise_function(ReciprocalOrGrad, "at_0")
+
+VERTICAL = "vertical: an infinite slope would make inf or NaN of all behind it, 0 leaves it at rest"
+_sqrt_at_0 = choice(
+    "sqrt", "x = 0", 0.0, between=(0.0, math.inf), at=lambda x: np.equal(x, 0),
+    reason=f"{VERTICAL}; sqrt(x^2) then has the slope of |x|",
+)  # fmt: skip
+
+
 class SqrtGrad(Elementwise):
-    r"""y = \sqrt x. dy/dx = 1/(2y), infinite at 0.
+    r"""y = \sqrt x. dy/dx = 1/(2y), and 0 at 0, where it is infinite (see `set_subgradient`).
 
     >>> import gradarray as ga
     >>> ga.sqrt([1.0, 4.0])
@@ -68,7 +98,7 @@ class SqrtGrad(Elementwise):
     """
 
     forward = np.sqrt
-    partials = (lambda y: 0.5 / y,)
+    partials = (lambda y: reciprocal_or(y + y, _sqrt_at_0.value),)
     tex = r"\sqrt{{x}}"
     domain = (0.1, 3.0)
 
@@ -104,8 +134,13 @@ class RSqrtGrad(Elementwise):
 rsqrt = elementwise(RSqrtGrad, reference=lambda x: 1 / np.sqrt(x))
 
 
+_cbrt_at_0 = choice(
+    "cbrt", "x = 0", 0.0, between=(0.0, math.inf), at=lambda x: np.equal(x, 0), reason=VERTICAL
+)
+
+
 class CbrtGrad(Elementwise):
-    r"""y = \sqrt[3] x, of negative x too. dy/dx = 1/(3y^2), infinite at 0.
+    r"""y = \sqrt[3] x, of negative x too. dy/dx = 1/(3y^2), 0 at 0 (see `set_subgradient`).
 
     >>> import gradarray as ga
     >>> ga.cbrt([8.0, -27.0])
@@ -113,7 +148,7 @@ class CbrtGrad(Elementwise):
     """
 
     forward = np.cbrt
-    partials = (lambda y: reciprocal(3 * square(y)),)
+    partials = (lambda y: reciprocal_or(3 * square(y), _cbrt_at_0.value),)
     tex = r"\sqrt[3]{{x}}"
     domain = (0.3, 3.0)
 
@@ -123,9 +158,15 @@ cbrt = elementwise(CbrtGrad, numpy=np.cbrt)
 
 # Distances ----------------------------------------------------------------------------------------
 
+
+def both_0(a: Any, b: Any) -> Any:
+    return np.equal(a, 0) & np.equal(b, 0)
+
+
 _hypot_at_0 = choice(
-    "hypot", "a = b = 0", 0.0, between=(-1.0, 1.0), reason="the centre of the unit disc"
-)
+    "hypot", "a = b = 0", 0.0, between=(-1.0, 1.0), at=both_0,
+    reason="the centre of the unit disc",
+)  # fmt: skip
 
 
 def _direction(a: Any, b: Any) -> Any:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..algebra import Reduction, given
+from ..algebra import Elementwise, Reduction, given
 from ..array import GradArray, lift
 from ..choices import choice
 from ..errors import ShapeError, message
 from ..lazy import special
 from ..record import apply
 from ..registry import arr, case, public
+from .arithmetic import negative
 from .axes import all_axes, one_axis
 from .compare import equal, where
 from .complex import is_complex, real
@@ -113,12 +114,18 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
 # Extrema ------------------------------------------------------------------------------------------
 
 
+def tied(x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
+    """Where an extremum is met more than once."""
+    return np.add.reduce(np.equal(x, y if keepdims else np.expand_dims(y, axis)), axis) > 1
+
+
 def _tie(op: str) -> Any:
     return choice(
         op,
         "k equal extrema",
         1.0,
         between=(0.0, 1.0),
+        at=tied,
         reason="1: each gets 1/k, which no order of the values changes; 0: the first gets all",
     )
 
@@ -327,11 +334,39 @@ def _log_sum_exp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return y if keepdims else np.squeeze(y, axis)
 
 
+def _share_of_exp(a: Any, b: Any, axis: Any) -> Any:
+    y = np.exp(a - b)
+    if np.isnan(np.add.reduce(y, axis=None)):
+        top = np.equal(a, np.inf)
+        count = np.add.reduce(top, axis, dtype=y.dtype, keepdims=True)
+        y = np.where(np.equal(b, np.inf), np.where(top, 1 / count, 0), y)
+        y = np.where(np.equal(b, -np.inf), 0, y).astype(y.dtype)[()]
+    return y
+
+
+class ShareOfExpGrad(Elementwise):
+    r"""y = e^{a - b} for b = \log \sum e^a over `axis`: the share of each term in the sum.
+
+    0 where b is -inf; where it is inf, k infinite a have a share of 1/k each.
+    """
+
+    name = "share_of_exp"
+    forward = _share_of_exp
+    partials = (lambda y: y, lambda y: negative(y))
+    tex = r"\exp({a} - {b})"
+
+
+choice(
+    "logsumexp", "all x = -inf, or k of them inf", 0.0, at=lambda y: np.isinf(y),
+    reason="no term of an empty sum has a share; of k infinite ones each has 1/k",
+)  # fmt: skip
+
+
 class LogSumExpGrad(Reduction):
     r"""y = \log \sum e^x over `axis`; dy/dx = e^{x - y}, 0 where all of x is -inf."""
 
     forward = _log_sum_exp
-    partial = staticmethod(lambda x, y: exp(x - where(equal(y, -math.inf), 0, y)))
+    partial = staticmethod(lambda x, y, axis: apply(ShareOfExpGrad, x, y, axis=axis))
     tex = r"\log \sum e^{{x}}"
 
 
@@ -352,7 +387,8 @@ def _weighted(x: Any, b: Any, axis: Any, keepdims: bool) -> Any:
 def logsumexp(x: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -> GradArray:
     r"""y = \log \sum_i b_i e^{x_i} over `axis`, b_i = 1 by default. dy/dx_i = b_i e^{x_i - y}.
 
-    Nothing overflows. Where all of x is -inf, so is y, with derivative 0. (P. Blanchard, D. J.
+    Nothing overflows. Where all of x is -inf, so is y, with derivative 0; k infinite x_i share it
+    as 1/k. (P. Blanchard, D. J.
     Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions", IMA J.
     Numer. Anal. 41, 2021.)
 

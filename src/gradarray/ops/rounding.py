@@ -13,9 +13,10 @@ import numpy as np
 
 from ..algebra import Elementwise
 from ..array import GradArray, lift
+from ..choices import choice
 from ..record import apply, elementwise, elementwise_function
 from ..registry import arr, case, public
-from .arithmetic import negative
+from .arithmetic import STEP, negative
 from .complex import imag, is_complex, real
 from .exponential import exp2
 from .logical import isfinite
@@ -40,6 +41,28 @@ __all__ = [
     "round",
     "trunc",
 ]
+
+
+def _whole_step(x: Any) -> Any:
+    return np.equal(x, np.trunc(x))
+
+
+_STEPS: dict[str, tuple[str, Any]] = {
+    "floor": ("a whole number", _whole_step),
+    "ceil": ("a whole number", _whole_step),
+    "trunc": ("a whole number but 0", lambda x: _whole_step(x) & np.not_equal(x, 0)),
+    "rint": ("half-way between whole numbers", lambda x: _whole_step(x + 0.5)),
+    "round": ("half-way", lambda x, decimals: _whole_step(x * 10.0**decimals + 0.5)),
+    "floor_divide": ("a multiple of b", lambda a, b: np.equal(np.remainder(a, b), 0)),
+    "remainder": ("a multiple of b", lambda y: np.equal(y, 0)),
+    "fmod": ("a multiple of b but 0", lambda a, y: np.equal(y, 0) & np.not_equal(a, 0)),
+}
+for _name, (_point, _at) in _STEPS.items():
+    _saw = _name in ("remainder", "fmod")
+    choice(
+        _name, f"{'a' if _saw or 'divide' in _name else 'x'} {_point}", 1.0 if _saw else 0.0,
+        reason="a saw: the slope of its teeth" if _saw else STEP, at=_at,
+    )  # fmt: skip
 
 
 class FloorGrad(Elementwise):

@@ -14,7 +14,8 @@ from ..custom import Custom
 from ..record import apply
 from ..registry import arr, case, public
 from .compare import equal, where
-from .exponential import exp
+from .exponential import exp, gap
+from .logical import logical_and
 from .scan import ALONG, line, recurrence, shift
 from .take import take_along_axis
 
@@ -24,12 +25,12 @@ __all__ = [
     "logcumsumexp",
 ]
 
+_met_again = {}
 for _name in ("cummax", "cummin"):
-    choice(
+    _met_again[_name] = choice(
         _name,
         "an extremum met again",
         1.0,
-        between=(1.0, 1.0),
         reason="the first gets all: the value is taken from its place",
     )
 
@@ -55,7 +56,14 @@ def _accumulated(ufunc: np.ufunc, x: Any, axis: int | None = None) -> Any:
 
 
 def _extremum(x: Any, axis: int | None, largest: bool) -> GradArray:
-    x, axis = line(x, axis, "cummax" if largest else "cummin")
+    name, best = ("cummax", np.maximum) if largest else ("cummin", np.minimum)
+    x, axis = line(x, axis, name)
+    _met_again[name].met(
+        x,
+        lambda x: np.equal(
+            np.delete(x, 0, axis), np.delete(best.accumulate(x, axis), -1, axis)
+        ),
+    )
     return take_along_axis(x, apply(CumArgGrad, x, axis=axis, largest=largest), axis)
 
 
@@ -101,29 +109,33 @@ def cummin(x: Any, axis: int | None = None) -> GradArray:
 # Sums of exponentials -----------------------------------------------------------------------------
 
 
-def _finite(y: Any) -> Any:
-    """y with 0 for -inf, so that x - y is -inf there and not undefined."""
-    return where(equal(y, -math.inf), 0, y)
+def _shares(x: Any, y: Any, axis: int) -> tuple[Any, Any]:
+    """The shares of what came before, and of x, in the sum whose logarithm y is."""
+    before = shift(y, axis, 1)
+    z = where(equal(y, -math.inf), 0, y)  # so that x - y is -inf there and not undefined
+    both = logical_and(equal(before, math.inf), equal(x, math.inf))
+    tied = where(both, x.dtype.type(0.5), 1)
+    return exp(gap(before, z)) * tied, exp(gap(x, z)) * tied
 
 
 class LogCumSumExpGrad(Custom):
     r"""y_t = \log \sum_{s <= t} e^{x_s} along `axis`.
 
-    \dot y_t = e^{y_{t-1} - y_t} \dot y_{t-1} + e^{x_t - y_t} \dot x_t: both factors are at most 1.
+    \dot y_t = e^{y_{t-1} - y_t} \dot y_{t-1} + e^{x_t - y_t} \dot x_t: both factors are at most 1
+    (1/2 each where both terms are infinite).
     """
 
     forward = staticmethod(lambda x, *, axis: np.logaddexp.accumulate(x, axis))
 
     @staticmethod
     def push(x: Any, y: Any, x_dot: Any, axis: Any) -> Any:
-        z = _finite(y)
-        return recurrence(exp(shift(y, axis, 1) - z), exp(x - z) * x_dot, axis, False)
+        earlier, now = _shares(x, y, axis)
+        return recurrence(earlier, now * x_dot, axis, False)
 
     @staticmethod
     def pull(y_bar: Any, x: Any, y: Any, axis: Any) -> Any:
-        z = _finite(y)
-        later = exp(y - shift(z, axis, -1))
-        return exp(x - z) * recurrence(later, y_bar, axis, True)
+        earlier, now = _shares(x, y, axis)
+        return now * recurrence(shift(earlier, axis, -1), y_bar, axis, True)
 
     tex = r"\operatorname{logcumsumexp} {x}"
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..algebra import Linear
 from ..array import GradArray, lift, method
+from ..choices import choice
 from ..custom import Custom
 from ..errors import ShapeError, message
 from ..record import apply
@@ -104,6 +105,22 @@ class UniqueGrad(Custom):
         return index, inverse, counts
 
 
+_first_of_equals = {
+    name: choice(
+        name, "equal values", 1.0,
+        reason="each keeps its own place in the order, the first one the first",
+    )
+    for name in ("sort", "partition", "topk", "unique")
+}  # fmt: skip
+
+
+def ties(x: Any, axis: int | None) -> Any:
+    """Where two values are equal, in the order of their size."""
+    x = np.sort(x, axis)
+    axis = 0 if axis is None else axis
+    return np.equal(np.delete(x, 0, axis), np.delete(x, -1, axis)) if x.shape[axis] else x
+
+
 def _flat(x: Any, axis: int | None, op: str) -> tuple[Any, int]:
     x = lift(x, op)
     if axis is None or (not x.ndim and op.startswith("arg") and axis in (0, -1)):
@@ -149,6 +166,7 @@ def sort(x: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None)
     GradArray([1., 2., 3.], dtype=float64)
     """
     x, axis = _flat(x, axis, "sort")
+    _first_of_equals["sort"].met(x, lambda x: ties(x, axis))
     return take_along_axis(x, argsort(x, axis), axis)
 
 
@@ -226,6 +244,7 @@ def partition(x: Any, kth: Any, axis: int | None = -1, kind: Any = None) -> Grad
     GradArray(2., dtype=float64)
     """
     x, axis = _flat(x, axis, "partition")
+    _first_of_equals["partition"].met(x, lambda x: ties(x, axis))
     return take_along_axis(x, argpartition(x, kth, axis), axis)
 
 
@@ -271,6 +290,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[GradArra
                 f"k={k}, but axis {axis + x.ndim} of shape {x.shape} has length {x.shape[axis]}.",
             )
         )
+    _first_of_equals["topk"].met(x, lambda x: ties(x, axis))
     indices = apply(TopKGrad, x, k=k, axis=axis, largest=bool(largest))
     return take_along_axis(x, indices, axis), indices
 
@@ -304,6 +324,8 @@ def unique(
     """
     x = lift(x, "unique")
     axis = None if axis is None else one_axis(axis, x.ndim, "unique")
+    if axis is None:
+        _first_of_equals["unique"].met(x, lambda x: ties(x, None))
     index, inverse, counts = apply(UniqueGrad, x, axis=axis, equal_nan=bool(equal_nan))
     values = take(x, index, axis)
     asked = ((return_index, index), (return_inverse, inverse), (return_counts, counts))

@@ -15,14 +15,17 @@ from ..registry import arr, case, public
 from .arithmetic import negative
 from .complex import imag, is_complex, real
 from .powers import (
+    VERTICAL,
     at_origin,
     away_from_0,
+    both_0,
     co_square,
     direction,
     hypot,
     hypot1,
     reciprocal,
-    rsqrt,
+    reciprocal_or,
+    sqrt,
     square,
 )
 
@@ -146,8 +149,19 @@ sinc = elementwise(SincGrad, numpy=np.sinc)
 # Inverses ---------------------------------------------------------------------------------------
 
 
+_arcsin_at_ends, _arccos_at_ends = (
+    choice(
+        name, "x = -1 and x = 1", 0.0, between=(min(0.0, end), max(0.0, end)),
+        at=lambda x: np.equal(np.abs(x), 1), reason=VERTICAL,
+    )
+    for name, end in (("arcsin", math.inf), ("arccos", -math.inf))
+)  # fmt: skip
+
+
 class ArcSinGrad(Elementwise):
-    r"""y = \arcsin x in [-\pi/2, \pi/2]. dy/dx = 1/\sqrt{1 - x^2}, infinite at the ends.
+    r"""y = \arcsin x in [-\pi/2, \pi/2]. dy/dx = 1/\sqrt{1 - x^2}, 0 at the ends.
+
+    There it is infinite; 0 is a choice (see `set_subgradient`).
 
     >>> import gradarray as ga
     >>> ga.arcsin([0.0, 1.0])
@@ -155,7 +169,7 @@ class ArcSinGrad(Elementwise):
     """
 
     forward = np.arcsin
-    partials = (lambda x: rsqrt(co_square(x)),)
+    partials = (lambda x: reciprocal_or(sqrt(co_square(x)), _arcsin_at_ends.value),)
     tex = r"\arcsin {x}"
     domain = (-0.8, 0.8)
 
@@ -164,7 +178,9 @@ arcsin = elementwise(ArcSinGrad, numpy=np.arcsin, aliases=("asin",))
 
 
 class ArcCosGrad(Elementwise):
-    r"""y = \arccos x in [0, \pi]. dy/dx = -1/\sqrt{1 - x^2}, infinite at the ends.
+    r"""y = \arccos x in [0, \pi]. dy/dx = -1/\sqrt{1 - x^2}, 0 at the ends.
+
+    There it is infinite; 0 is a choice (see `set_subgradient`).
 
     >>> import gradarray as ga
     >>> ga.arccos([0.0, 1.0])
@@ -172,7 +188,9 @@ class ArcCosGrad(Elementwise):
     """
 
     forward = np.arccos
-    partials = (lambda x: negative(rsqrt(co_square(x))),)
+    partials = (
+        lambda x: negative(reciprocal_or(sqrt(co_square(x)), -_arccos_at_ends.value)),
+    )
     tex = r"\arccos {x}"
     domain = (-0.8, 0.8)
 
@@ -201,6 +219,7 @@ _arctan2_at_0 = choice(
     "a = b = 0",
     0.0,
     between=(-math.inf, math.inf),
+    at=both_0,
     reason="every angle meets there and slopes are unbounded; 0 leaves a point on the origin alone",
 )
 
