@@ -38,8 +38,10 @@ from .ops.difference import *
 from .ops.edit import *
 from .ops.einsum import *
 from .ops.elementwise import *
+from .ops.entropy import *
 from .ops.frame import *
 from .ops.functional import *
+from .ops.gamma import *
 from .ops.grids import *
 from .ops.indexing import *
 from .ops.join import *
