@@ -177,7 +177,8 @@ def last_layer(model: nn.Module) -> nn.Module:
 def _find(name: str, table: dict[str, Any], what: str) -> Any:
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(name.lower(), table, 1)
+    near = difflib.get_close_matches(name.lower(), table, 5)
+    near.sort(key=lambda known: abs(len(known) - len(name)))  # letters swapped more than forgotten
     hint = f"Did you mean {near[0]!r}? " if near else ""
     raise ValueError(
         message("compile", f"no {what} is named {name!r}.", f"{hint}There are {', '.join(table)}.")
