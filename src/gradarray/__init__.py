@@ -24,7 +24,7 @@ from .algebra import Elementwise, Linear, Multilinear, Reduction
 from .array import GradArray
 from .choices import set_subgradient
 from .custom import Custom
-from .errors import AnomalyError, DTypeError, GraphError, RuleError, ShapeError
+from .errors import AnomalyError, ConvergenceError, DTypeError, GraphError, RuleError, ShapeError
 from .graph import Grad, enable_grad, is_grad_enabled, no_grad
 from .ops.activations import *
 from .ops.attention import *
@@ -66,6 +66,7 @@ from .ops.stats import *
 from .ops.take import *
 from .ops.unfold import *
 from .ops.vectors import *
+from .transforms import implicit
 from .transforms.anomaly import detect_anomaly
 from .transforms.batch import vmap
 from .transforms.checkpoint import checkpoint
@@ -78,6 +79,7 @@ from .transforms.loops import cond, fori_loop, scan, switch, while_loop
 from .transforms.precision import precision_report
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp
+from .transforms.scipy_bridge import least_squares, minimize, root
 from .transforms.sparse import (
     hessian_sparsity,
     jacobian_sparsity,
@@ -88,7 +90,10 @@ from .transforms.sparse import (
 from . import nn, optim, train  # isort: skip - they need what is above
 from .train import Model, Sequential, load  # isort: skip
 
-_PARTS = ("fft", "linalg", "nn", "optim", "random", "special", "testing", "train", "tree")
+_PARTS = (
+    *("fft", "implicit", "linalg", "nn", "optim"),
+    *("random", "special", "testing", "train", "tree"),
+)
 
 
 def __dir__() -> list[str]:

@@ -37,6 +37,10 @@ class UnknownNameError(KeyError):
         return Exception.__str__(self)  # a KeyError shows the repr of its text
 
 
+class ConvergenceError(RuntimeError):
+    """An iteration that did not arrive where it should: a solver, an implicit function."""
+
+
 def user_line() -> str:
     """The innermost line outside the package, as `file.py:12: source`, or an empty string."""
     frame = sys._getframe(1)

@@ -36,4 +36,6 @@ class _Module:
 
 special: Any = _Module("scipy.special")
 linalg: Any = _Module("scipy.linalg")
+optimize: Any = _Module("scipy.optimize")
+sparse: Any = _Module("scipy.sparse")
 blas: Any = _Module("scipy.linalg.blas")

@@ -9,17 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array
+
+from ..lazy import sparse
 
 
-def column_coloring(pattern: csr_array) -> np.ndarray:
+def column_coloring(pattern: Any) -> np.ndarray:
     """A colour for every column, so that no row has two entries of one colour.
 
     Greedy, densest columns first. (Curtis, Powell & Reid, "On the estimation of sparse Jacobian
     matrices", J. Inst. Maths Applics 13, 1974; Coleman & Moré, "Estimation of sparse Jacobian
     matrices and graph coloring problems", SIAM J. Numer. Anal. 20, 1983.)
     """
-    columns: Any = csc_array(pattern)
+    columns: Any = sparse.csc_array(pattern)
     starts, rows = columns.indptr.tolist(), columns.indices.tolist()
     colors = np.zeros(columns.shape[1], np.intp)
     used = [0] * columns.shape[0]
@@ -35,7 +36,7 @@ def column_coloring(pattern: csr_array) -> np.ndarray:
     return colors
 
 
-def star_coloring(pattern: csr_array) -> np.ndarray:
+def star_coloring(pattern: Any) -> np.ndarray:
     """A colour for every vertex of a symmetric pattern: neighbours differ, and every path of four
     vertices has at least three colours.
 
@@ -45,7 +46,7 @@ def star_coloring(pattern: csr_array) -> np.ndarray:
     "What color is your Jacobian? Graph coloring for computing derivatives", SIAM Review 47, 2005,
     section 4.)
     """
-    graph: Any = csr_array(pattern)
+    graph: Any = sparse.csr_array(pattern)
     starts, others = graph.indptr.tolist(), graph.indices.tolist()
     n = graph.shape[0]
     colors = [0] * n  # the bit of each vertex's colour, 0 while it has none

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, eye_array
 
 from ..array import GradArray, wrap
 from ..errors import GraphError, RuleError, ShapeError, message
 from ..graph import mode
+from ..lazy import sparse
 from .batch import vmap
 from .coloring import column_coloring, star_coloring
 from .higher import gradient_of
@@ -49,7 +49,7 @@ def colored(pattern: Any, direction: str = "auto") -> Sparsity:
     >>> colored(np.eye(5) + np.eye(5, k=1)).products
     2
     """
-    pattern = csr_array(pattern, dtype=bool)
+    pattern = sparse.csr_array(pattern, dtype=bool)
     pattern.eliminate_zeros()
     known = ("auto", "forward", "reverse", "symmetric")
     if direction not in known:
@@ -59,13 +59,13 @@ def colored(pattern: Any, direction: str = "auto") -> Sparsity:
             raise ShapeError(
                 message("colored", f"a Hessian's pattern is square, not {pattern.shape}.")
             )
-        pattern = csr_array(pattern + pattern.T)
+        pattern = sparse.csr_array(pattern + pattern.T)
         return Sparsity(pattern, star_coloring(pattern), direction)
     found = []
     if direction != "reverse":
         found.append(Sparsity(pattern, column_coloring(pattern), "forward"))
     if direction != "forward":
-        found.append(Sparsity(pattern, column_coloring(csr_array(pattern.T)), "reverse"))
+        found.append(Sparsity(pattern, column_coloring(sparse.csr_array(pattern.T)), "reverse"))
     return min(found, key=lambda s: s.products)
 
 
@@ -173,7 +173,7 @@ def sparse_jacobian(
             found = _compressed(record.pull, record.ys, known)
             rows, columns = known.pattern.nonzero()
             values = found[known.colors[rows], columns]
-        result = csr_array((values, (rows, columns)), shape=known.pattern.shape)
+        result = sparse.csr_array((values, (rows, columns)), shape=known.pattern.shape)
         if check:
             _check_product(op, record, result)
         return record.with_aux(result)
@@ -222,7 +222,7 @@ def sparse_hessian(
             found[known.colors[columns], rows],
             found[known.colors[rows], columns],
         )
-        result = csr_array((values, (rows, columns)), shape=known.pattern.shape)
+        result = sparse.csr_array((values, (rows, columns)), shape=known.pattern.shape)
         if check:
             _check_product(op, record, result)
         return record.with_aux(result)
@@ -233,8 +233,9 @@ def sparse_hessian(
 def _alone(known: Sparsity) -> np.ndarray:
     """Is there just one entry of this colour in this row of a symmetric matrix?"""
     n = known.colors.size
-    groups = csr_array((np.ones(n, int), (np.arange(n), known.colors)), shape=(n, known.products))
-    filled = csr_array(known.pattern + eye_array(n, dtype=bool), dtype=int)
+    ones, shape = np.ones(n, int), (n, known.products)
+    groups = sparse.csr_array((ones, (np.arange(n), known.colors)), shape=shape)
+    filled = sparse.csr_array(known.pattern + sparse.eye_array(n, dtype=bool), dtype=int)
     counts: Any = filled @ groups
     return counts.toarray() == 1
 
@@ -262,7 +263,7 @@ def _size(xs: Sequence[GradArray]) -> int:
     return sum(x.size for x in xs)
 
 
-def _pattern(record: Recording, zeros: bool) -> csr_array:
+def _pattern(record: Recording, zeros: bool) -> Any:
     return dependencies(record.ys, record.xs, record.arguments.floor, zeros)
 
 

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
 
 from .. import graph
 from ..algebra import PLAIN_SWEEP, Elementwise, Linear, Reduction
 from ..array import GradArray
 from ..custom import Custom
 from ..graph import Grad
+from ..lazy import sparse
 from ..record import PickGrad
 
 
@@ -37,7 +37,7 @@ class Reach(NamedTuple):
 
 def dependencies(
     ys: Sequence[GradArray], xs: Sequence[GradArray], floor: int, zeros: bool
-) -> csr_array:
+) -> Any:
     """The pattern of dy/dx, one row per element of `ys`, one column per element of `xs`.
 
     With `zeros`, a product with a constant that is exactly 0 is no dependence.
@@ -53,7 +53,7 @@ def dependencies(
     for node in order:
         if node in found:
             continue
-        parts: list[Any] = [found.get(parent) if parent is not None else None for parent in node.parents]
+        parts: list[Any] = [None if p is None else found.get(p) for p in node.parents]
         if all(part is None for part in parts):
             continue
         if type(node) is PickGrad:
@@ -63,8 +63,8 @@ def dependencies(
     blocks = []
     for y in ys:
         reach = found.get(y._node) if y._node is not None else None
-        blocks.append(csr_array((y.size, count), dtype=bool) if reach is None else reach.rows)
-    return csr_array(vstack(blocks, format="csr"))
+        blocks.append(_nothing(y.size, count) if reach is None else reach.rows)
+    return _stacked(blocks)
 
 
 def _reach(node: Any, parts: list[Any], zeros: bool) -> Any:
@@ -78,24 +78,24 @@ def _reach(node: Any, parts: list[Any], zeros: bool) -> Any:
 # Matrices of zeros and ones -----------------------------------------------------------------------
 
 
-def _one_each(index: np.ndarray, count: int) -> csr_array:
+def _one_each(index: np.ndarray, count: int) -> Any:
     """Row i has its one at index[i], or none where that is negative."""
     here = index >= 0
     ends = np.concatenate([[0], np.cumsum(here)])
-    return csr_array((np.ones(ends[-1], bool), index[here], ends), shape=(index.size, count))
+    return sparse.csr_array((np.ones(ends[-1], bool), index[here], ends), shape=(index.size, count))
 
 
-def _taken(reach: Reach, index: np.ndarray) -> csr_array:
+def _taken(reach: Reach, index: np.ndarray) -> Any:
     """The rows at `index`, in its order; none where that is negative."""
     index = np.asarray(index).ravel()
     if index.size == reach.size and np.array_equal(index, np.arange(index.size)):
         return reach.rows
-    return csr_array(_one_each(index, reach.size) @ reach.rows)
+    return _one_each(index, reach.size) @ reach.rows
 
 
-def _united(reach: Reach, group: np.ndarray, count: int) -> csr_array:
+def _united(reach: Reach, group: np.ndarray, count: int) -> Any:
     """Row g is the union of the rows whose number in `group` is g (negative: of none)."""
-    return csr_array(_one_each(np.asarray(group).ravel(), count).T @ reach.rows)
+    return (_one_each(np.asarray(group).ravel(), count).T @ reach.rows).tocsr()
 
 
 def _union(parts: list[Any]) -> Any:
@@ -103,14 +103,22 @@ def _union(parts: list[Any]) -> Any:
     for part in parts[1:]:
         if part is not total:
             total = total + part
-    return csr_array(total)
+    return total
+
+
+def _stacked(parts: list[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else sparse.csr_array(sparse.vstack(parts, format="csr"))
+
+
+def _nothing(count: int, inputs: int) -> Any:
+    return sparse.csr_array((count, inputs), dtype=bool)
 
 
 def _numbers(shape: tuple[int, ...]) -> np.ndarray:
     return np.arange(math.prod(shape)).reshape(shape)
 
 
-def _broadcast(reach: Reach, shape: tuple[int, ...]) -> csr_array:
+def _broadcast(reach: Reach, shape: tuple[int, ...]) -> Any:
     if reach.shape == shape:
         return reach.rows
     return _taken(reach, np.broadcast_to(_numbers(reach.shape), shape))
@@ -137,7 +145,7 @@ def _elementwise(node: Any, parts: list[Any], zeros: bool) -> Reach:
         rows.append(found)
     if not rows:
         width = next(part.rows.shape[1] for part in parts if part is not None)
-        return Reach(shape, csr_array((math.prod(shape), width), dtype=bool))
+        return Reach(shape, _nothing(math.prod(shape), width))
     return Reach(shape, _union(rows))
 
 
@@ -206,8 +214,7 @@ def _moved(node: Any, parts: list[Any]) -> Any:
     first = _pushed(node, _labelled(labels, parts))
     second = _pushed(node, _labelled(others, parts))
     several = isinstance(first, tuple)
-    rows = whole[0].rows if len(whole) == 1 else csr_array(vstack([p.rows for p in whole]))
-    pool, out = Reach((count,), rows), []
+    pool, out = Reach((count,), _stacked([part.rows for part in whole])), []
     for a, b in zip(first, second) if several else [(first, second)]:
         index = _index_of(np.asarray(a), np.asarray(b), others)
         if index is None:
@@ -350,7 +357,7 @@ def _through(part: Reach, mine: Any, other: np.ndarray, theirs: Any, ly: Any, si
     count = math.prod(size[n] for n in ly)
     rows, columns = flat(ly), flat(mine)
     ones = np.ones(rows.size, bool)
-    return csr_array(csr_array((ones, (rows, columns)), shape=(count, part.size)) @ part.rows)
+    return sparse.csr_array((ones, (rows, columns)), shape=(count, part.size)) @ part.rows
 
 
 def _conv(node: Any, parts: list[Any], zeros: bool) -> Any:
