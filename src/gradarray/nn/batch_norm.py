@@ -212,7 +212,7 @@ class _BatchNorm(_ByChannel):
             factor,
             self.eps,
         )
-        if count is not None:
+        if count is not None and self.num_batches_tracked is not None:
             set_value(self.num_batches_tracked, count)
         return y
 
