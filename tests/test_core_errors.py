@@ -168,3 +168,16 @@ def test_blocks_decorate_with_and_without_brackets(block, recorded):
 def test_a_block_takes_functions_only():
     with pytest.raises(TypeError, match="no_grad: takes a function to decorate, not 3"):
         ga.no_grad(3)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda x: ga.take(x, [0, 5]), r"take: index 5 is out of bounds for axis 0 of shape"),
+        (lambda x: ga.take(x, [-4]), r"take: index -4 is out of bounds .* mode='wrap' or 'clip'"),
+        (lambda x: ga.take_along_axis(x, [3], 0), r"take_along_axis: index 3 is out of bounds"),
+    ],
+)
+def test_an_index_outside_names_the_function_that_was_called(call, says):
+    with pytest.raises(IndexError, match="^" + says):
+        call(ga.array(X))

@@ -47,6 +47,20 @@ def _within(index: Any, length: int, mode: str, op: str) -> Any:
     return apply(WithinGrad, index, length=length, mode=mode)
 
 
+def _gathered(
+    x: Any, indices: tuple[Any, ...], first: int, axis: int, op: str, mend: str = ""
+) -> GradArray:
+    """The values at the indices; an index outside is told as the user's function sees it."""
+    try:
+        return gather_at(x, indices, first)
+    except IndexError:
+        n = x.shape[axis]
+        index = np.asarray(getattr(indices[axis - first], "_array", indices[axis - first]))
+        outside = int(index[(index < -n) | (index >= n)].flat[0])
+        what = f"index {outside} is out of bounds for axis {axis % x.ndim} of shape {x.shape}."
+        raise IndexError(message(op, what, mend)) from None
+
+
 @public(
     numpy=np.take,
     method=True,
@@ -74,7 +88,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
         x, axis = ravel(x), -1
     axis = one_axis(axis, x.ndim, "take")
     index = _within(integer_index(indices, "take"), x.shape[axis], mode, "take")
-    return gather_at(x, (index,), axis)
+    return _gathered(x, (index,), axis, axis, "take", "mode='wrap' or 'clip' brings it inside.")
 
 
 def _mesh(x: Any, index: Any, axis: int, op: str) -> tuple[Any, ...]:
@@ -132,7 +146,8 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> GradArray:
     if axis is None:
         x, axis = ravel(x), -1
     axis = one_axis(axis, x.ndim, "take_along_axis")
-    return gather_at(x, _mesh(x, indices, axis, "take_along_axis"), -x.ndim)
+    mesh = _mesh(x, indices, axis, "take_along_axis")
+    return _gathered(x, mesh, -x.ndim, axis, "take_along_axis")
 
 
 @public(
