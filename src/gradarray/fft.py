@@ -8,22 +8,17 @@ GradArray([ 1.,  0., -1.,  0.], dtype=float64)
 
 from __future__ import annotations
 
-from .ops.fourier import (
-    fft,
+from .ops.fourier import fft, hfft, ifft, ihfft, irfft, rfft
+from .ops.fourier_axes import (
     fft2,
     fftfreq,
     fftn,
     fftshift,
-    hfft,
-    ifft,
     ifft2,
     ifftn,
     ifftshift,
-    ihfft,
-    irfft,
     irfft2,
     irfftn,
-    rfft,
     rfft2,
     rfftfreq,
     rfftn,

@@ -39,6 +39,19 @@ _SINGULAR = (
 )
 
 
+def _with_shared(fn: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """fn(a, b); where all of b share one matrix, their columns are solved for at once."""
+    if a.ndim > 2 or b.ndim == 2:
+        return fn(a, b)
+    columns = np.moveaxis(b, -2, 0)
+    y = fn(a, columns.reshape(len(a), -1))
+    return np.moveaxis(y.reshape(columns.shape), 0, -2)
+
+
+def _solve_values(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return _with_shared(np.linalg.solve, a, b)
+
+
 # Full matrices ------------------------------------------------------------------------------------
 
 
@@ -54,8 +67,8 @@ class SolveGrad(Custom):
     @staticmethod
     def forward(a: Any, b: Any, *, fill: Any) -> Any:
         if fill is not None:
-            return filled(np.linalg.solve, fill, a, b)
-        return in_lapack("solve", np.linalg.solve, a, b, what=_SINGULAR[0], mend=_SINGULAR[1])
+            return filled(_solve_values, fill, a, b)
+        return in_lapack("solve", _solve_values, a, b, what=_SINGULAR[0], mend=_SINGULAR[1])
 
     @staticmethod
     def push(a: Any, y: Any, a_dot: Any, b_dot: Any, fill: Any) -> Any:
@@ -209,7 +222,7 @@ class SolveTriangularGrad(Custom):
     @staticmethod
     def forward(a: Any, b: Any, *, lower: Any, unit: Any, fill: Any) -> Any:
         def solution(a: Any, b: Any) -> Any:
-            return _triangular_values(a, b, lower, unit)
+            return _with_shared(lambda a, b: _triangular_values(a, b, lower, unit), a, b)
 
         if fill is not None:
             return filled(solution, fill, a, b)

@@ -54,7 +54,7 @@ def matrix_power(x: Any, n: int) -> GradArray:
         return broadcast_to(lift(np.eye(x.shape[-1], dtype=x.dtype)), x.shape)
     if n < 0:
         x, n = inv(x), -n
-    y = None
+    y: Any = None
     while True:
         if n & 1:
             y = x if y is None else matmul(y, x)
@@ -151,7 +151,9 @@ def _triangular_log(t: np.ndarray) -> np.ndarray:
         t = triangular_root(t)
         halvings += 1
     x = t - eye
-    y = sum(w * np.linalg.solve(eye + s * x, x) for s, w in zip(_POINTS, _WEIGHTS, strict=True))
+    y = np.zeros_like(x)
+    for s, w in zip(_POINTS, _WEIGHTS, strict=True):
+        y += w * np.linalg.solve(eye + s * x, x)
     return y * 2.0**halvings
 
 

@@ -133,11 +133,12 @@ def cond(x: Any, p: Any = None) -> GradArray:
     x = matrices(x, "cond")
     if 0 in x.shape[-2:]:
         raise ShapeError(message("cond", f"shape {x.shape}: an empty matrix has no condition."))
-    if p in (None, 2, -2):
-        s = svdvals(x)
-        y = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    else:
-        x = square(x, "cond")
-        y = norm(x, p, axis=(-2, -1)) * norm(inverse_or(x, np.nan), p, axis=(-2, -1))
+    with np.errstate(all="ignore"):  # a singular matrix is no accident here
+        if p in (None, 2, -2):
+            s = svdvals(x)
+            y = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        else:
+            x = square(x, "cond")
+            y = norm(x, p, axis=(-2, -1)) * norm(inverse_or(x, np.nan), p, axis=(-2, -1))
     lost = logical_and(isnan(y), logical_not(any(isnan(x), axis=(-2, -1))))
     return where(lost, math.inf, y)

@@ -346,7 +346,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> LstsqResult:
     a: (.., m, n). b: (.., m, k), or (m,) for one vector. `residuals`: |a y - b|^2 of every column
     where m > n and the rank is n, else empty. Singular values s up to `rcond` (max(m, n) eps)
     times the largest count as 0. The derivative is right where the rank does not change nearby.
-    Unlike NumPy's, for stacks too; `rank` then is an array. (Golub & Pereyra 1973.)
+    Unlike NumPy's, for stacks too, and `rank` is an array. (Golub & Pereyra 1973.)
 
     >>> import gradarray as ga
     >>> ga.linalg.lstsq([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]], [1.0, 3.0, 5.0]).solution
@@ -371,7 +371,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> LstsqResult:
     residuals = _residuals(a, columns, y, rank)
     if b.ndim == 1:
         y = reshape(y, y.shape[:-1])
-    return LstsqResult(y, residuals, int(rank) if not rank.ndim else rank, s)
+    return LstsqResult(y, residuals, rank, s)
 
 
 def _residuals(a: Any, b: Any, y: Any, rank: Any) -> Any:

@@ -162,7 +162,7 @@ def on_schur_form(fn: Any, x: np.ndarray, lowest: bool) -> np.ndarray:
     if not x.size or not np.isfinite(x).all():
         return np.full(x.shape, np.nan, x.dtype)
     t, z = lazy.linalg.schur(x, output="complex")
-    w = np.diag(t)
+    w: Any = np.diag(t)
     if x.dtype.kind != "c":
         on_axis = np.abs(w.imag) <= 4 * len(w) * np.finfo(x.dtype).eps * np.abs(w)
         if (on_axis & (w.real < 0)).any():
