@@ -98,7 +98,12 @@ class Plan:
         # The pulls toward every operand of the mask, one for each variant, written on first use.
         self.pulls = [_first_use(self, variant) for variant in range(3)]
         # fill(node, *operands, y) gives a node what it keeps: raw values, and forms.
-        self.fill: Callable[..., None] = _fill_joint if op.joint else self._write_fill()
+        self.fill: Callable[..., None] = _fill_joint if op.joint else self._first_fill
+
+    def _first_fill(self, node: Grad, *values: Any) -> None:
+        # Written on first use: there are more plans than a program ever needs.
+        self.fill = self._write_fill()
+        self.fill(node, *values)
 
     def _write_fill(self) -> Callable[..., None]:
         args = ", ".join([f"v{k}" for k in range(self.count)])
