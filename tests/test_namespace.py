@@ -10,7 +10,7 @@ import pytest
 import gradarray as ga
 from gradarray import namespace, registry
 
-PARTS = ["linalg", "nn", "optim", "random", "special", "testing", "train", "tree"]
+PARTS = ["fft", "implicit", "linalg", "nn", "optim", "random", "special", "testing", "train", "tree"]
 
 
 def test_dir_shows_functions_classes_and_parts_only():

@@ -29,6 +29,10 @@ from .solvers import anderson, descend, newton
 __all__ = ["fixed_point", "linear_solve", "minimize", "root"]
 
 
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
 def root(
     f: Callable[..., Any],
     solver: Callable[[Callable[[Any], Any], Any], Any] | None = None,

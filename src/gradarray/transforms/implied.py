@@ -101,6 +101,13 @@ class Implication:
         f_dot = push_sweep(op.order, _moving(node, x_dots), variant)[op.r._node]
         return _like(f_dot, -self.solve(_raw(f_dot), False))
 
+    def for_series(self, node: Any, wrapped: bool) -> tuple[Operator, Callable[[Any], Any]]:
+        """The equations, and what gives x_k of J x_k + f_k = 0."""
+        if wrapped and mode.grad:
+            op = self._again(node)
+            return op, lambda f_k: self._solved(op, -f_k, False)
+        return self.operator, lambda f_k: _like(f_k, -self.solve(_raw(f_k), False))
+
     # On a graph ---------------------------------------------------------------------------------
 
     def _again(self, node: Any) -> Operator:

@@ -179,7 +179,7 @@ class Operator:
     def _solve_direct(self, b: np.ndarray, transposed: bool) -> np.ndarray:
         a = self.matrix()
         if not np.isfinite(a).all():
-            raise ConvergenceError(message(self.op, "the Jacobian at the solution is not finite."))
+            raise ConvergenceError(message(self.op, "the Jacobian is not finite there."))
         try:
             if a.ndim > 2:
                 a = np.swapaxes(a, -1, -2) if transposed else a
@@ -194,7 +194,7 @@ class Operator:
             raise ConvergenceError(
                 message(
                     self.op,
-                    "the Jacobian at the solution is singular: it has no unique derivative.",
+                    "the Jacobian is singular there: no step, and no derivative, is unique.",
                     "Are the equations independent?",
                 )
             ) from None

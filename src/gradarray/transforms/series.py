@@ -41,6 +41,7 @@ from ..graph import Grad, Meta, mode
 from ..ops import indexing
 from ..record import PickGrad
 from .checkpoint import RecomputedGrad
+from .implied import ImpliedGrad
 from .orders import Orders
 
 
@@ -307,6 +308,8 @@ class Walk:
             return self.part(found[parents[0]], node.which)
         if type(node) is RecomputedGrad:
             return self._again(node, found)
+        if type(node) is ImpliedGrad:
+            return self._implied(node, found)
         op, plan, metas = type(node), node.plan, node.metas
         xs: list[Any] = []
         for k, parent in enumerate(parents):
@@ -351,6 +354,23 @@ class Walk:
             for k in range(1, self.orders.count)
         ]
         return self.seed([values, *later])
+
+    def _implied(self, node: Any, found: dict[Any, Series]) -> Series:
+        """Through a solution of equations: every order follows from those below it."""
+        plan, count = node.plan, self.orders.count
+        operator, solve = plan.for_series(node, self.wrapped)
+        known: list[Any] = [UNSET, *[None] * (count - 1)]
+        total = [sum(index) for index in self.orders.indices]
+        for order in range(1, total[-1] + 1):
+            inside = {parent: found[parent] for parent in node.parents if parent in found}
+            inside[operator.source] = self.seed(known)
+            self.through(operator.order, inside, {operator.r._node})
+            left = inside.get(operator.r._node)
+            for k in range(1, count):
+                if total[k] == order and left is not None and left.c[k] is not None:
+                    known[k] = solve(left.c[k])
+        y0 = node.saved[0]
+        return self.seed([given.handle_on(node, y0) if self.wrapped else y0, *known[1:]])
 
     def _kept(self, value: Any, parent: Grad | None) -> Any:
         return wrap(value, GradArray, parent) if self.wrapped else value
