@@ -70,7 +70,7 @@ def test_an_elementwise_op_of_the_users(mix):
 
 
 def test_a_users_op_is_not_in_the_registry():
-    assert Gauss.name == "gauss" and "gauss" not in registry.ops
+    assert Gauss not in registry.ops.values()
 
 
 def test_three_operands_that_broadcast():
@@ -163,7 +163,7 @@ def test_a_cotangent_that_is_zero_by_chance_keeps_the_second_derivative(mix):
 
 def test_a_derivative_that_is_infinite_stays_infinite():
     with np.errstate(all="ignore"):
-        assert ga.grad(ga.sqrt)(0.0).item() == math.inf
+        assert ga.grad(ga.log)(0.0).item() == math.inf
         assert ga.grad(lambda x: 2 * ga.log(x))(0.0).item() == math.inf
 
 

@@ -34,26 +34,22 @@ def test_forward(f, words):
     assert "test_anomaly.py" in text
 
 
-def test_backward_names_the_line_that_recorded():
-    def f():
-        y = ga.sqrt(ga.relu(X))  # vertical here
-        y.sum().backward()
+def steep(x):
+    return (x * 1e200) * 1e200  # 0 at 0, with a slope that overflows
 
-    with ga.set_subgradient("sqrt", np.inf):
-        text = anomaly(f)
-    assert text.startswith("sqrt: its derivative, backward, is inf")
-    assert "vertical at 0" in text and "# vertical here" in text
+
+def test_backward_names_the_line_that_recorded():
+    text = anomaly(lambda: steep(ga.array([0.0], requires_grad=True)).sum().backward())
+    assert text.startswith("multiply: its derivative, backward, is inf")
+    assert "overflows" in text and "# 0 at 0, with a slope" in text
 
 
 def test_forward_mode_and_higher_orders():
-    root = lambda x: ga.sqrt(x).sum()
-    edge = np.array([1.0, 0.0])
-    with ga.set_subgradient("sqrt", np.inf), ga.set_subgradient("power.a", np.inf):
-        first = anomaly(lambda: ga.jvp(root, (edge,), (np.ones(2),)))
-        # The third derivative of x^2.5, 1.875 x^-0.5, is infinite at 0.
-        third = anomaly(lambda: ga.grad(ga.grad(ga.grad(lambda x: x**2.5)))(0.0))
-    for text in (first, third):
-        assert "inf" in text.splitlines()[0] and "test_anomaly.py" in text
+    for text in (
+        anomaly(lambda: ga.jvp(steep, (0.0,), (1.0,))),
+        anomaly(lambda: ga.grad(ga.grad(lambda x: steep(x * x)))(0.0)),
+    ):
+        assert "its derivative" in text and "inf" in text and "test_anomaly.py" in text
 
 
 def test_a_masked_branch_is_no_anomaly():

@@ -176,14 +176,9 @@ _CAUSES = {
 }  # fmt: skip
 
 _SLOPES = {
-    "sqrt": "sqrt is vertical at 0",
     "log": "the slope 1/x of log is infinite at 0",
     "divide": "a slope of a quotient is infinite where its denominator is 0",
     "reciprocal": "the slope of 1/x is infinite at 0",
-    "power": "a power below 1 is vertical at 0",
-    "cbrt": "cbrt is vertical at 0",
-    "arcsin": "arcsin is vertical at -1 and 1",
-    "arccos": "arccos is vertical at -1 and 1",
 }
 
 
@@ -194,7 +189,7 @@ def _of_sign(x: Any, zero: str, negative: str) -> str:
 def _cause(name: str, values: dict[str, Any], made: Any, derivative: bool) -> str:
     """The likely cause, from the op and the values that it met."""
     if derivative:
-        return _SLOPES.get(name, "an infinite slope, or 0 times one")
+        return _SLOPES.get(name, "a product along the chain overflows, or a slope is infinite")
     rule = _CAUSES.get(name)
     if rule is not None and all(v is not None for v in values.values()):
         try:
