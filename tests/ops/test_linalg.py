@@ -1,4 +1,4 @@
-"""Linear algebra against its identities: equations, determinants, factors, functions of matrices.
+"""Linear algebra against its identities: equations, determinants, factors.
 
 What a declaration says is tested in test_registry.py (values against NumPy and SciPy, both modes,
 differences, float32); here what it cannot say: identities, complex numbers, singular and empty
@@ -12,6 +12,7 @@ import pytest
 
 import gradarray as ga
 from gradarray import linalg as la
+from gradarray import registry
 
 EPS = np.finfo(np.float64).eps
 
@@ -129,47 +130,6 @@ def test_qr_factors_move_with_their_product(kind, shape, mode):
     np.testing.assert_allclose(np.tril(r_dot, -1), 0, atol=1e3 * EPS)
     diagonal = np.diagonal(r_dot, axis1=-2, axis2=-1)
     np.testing.assert_allclose(diagonal.imag, 0, atol=1e3 * EPS)
-
-
-@KINDS
-@pytest.mark.parametrize("name", ["expm", "sqrtm", "logm"])
-def test_functions_of_matrices_by_divided_differences(kind, name):
-    # Daleckii and Krein: in the basis of eigenvectors the derivative is an elementwise product.
-    f, slope = {
-        "expm": (np.exp, np.exp),
-        "sqrtm": (np.sqrt, lambda w: 0.5 / np.sqrt(w)),
-        "logm": (np.log, lambda w: 1 / w),
-    }[name]
-    x, d = regular(3, 3, kind=kind), drawn(3, 3, seed=1, kind=kind)
-    w, v = np.linalg.eig(x)
-    i, j = np.meshgrid(range(3), range(3), indexing="ij")
-    with np.errstate(all="ignore"):
-        quotient = np.where(i == j, slope(w)[i], (f(w)[i] - f(w)[j]) / (w[i] - w[j]))
-    expected = v @ (quotient * np.linalg.solve(v, d @ v)) @ np.linalg.inv(v)
-    close = {"rtol": 1e-11, "atol": 1e-11 * np.abs(expected).max()}  # v has a condition of its own
-    np.testing.assert_allclose(pushed(getattr(la, name), (x, d)), expected, **close)
-
-
-def test_functions_of_matrices_at_equal_eigenvalues():
-    # x = 2: f(x + t d) = f(2) + f'(2) t d + f''(2) t^2 d^2 / 2.
-    x, d = 2 * np.eye(3), drawn(3, 3)
-    for f, first, second in [
-        (la.expm, np.exp(2), np.exp(2)),
-        (la.sqrtm, 0.5 / np.sqrt(2), -0.25 / np.sqrt(8)),
-        (la.logm, 0.5, -0.25),
-        (la.inv, -0.25, 0.25),
-        (lambda x: la.matrix_power(x, 3), 12.0, 12.0),
-    ]:
-        slope = lambda x, f=f: ga.jvp(f, (x,), (ga.array(d),))[1]
-        np.testing.assert_allclose(slope(ga.array(x)).numpy(), first * d, **CLOSE)
-        np.testing.assert_allclose(pushed(slope, (x, d)), second * d @ d, **CLOSE)
-
-
-def test_the_logarithm_undoes_the_exponential():
-    x = 0.5 * drawn(2, 4, 4)
-    np.testing.assert_allclose(la.logm(la.expm(x)).numpy(), x, **CLOSE)
-    root = la.sqrtm(regular(2, 4, 4)).numpy()
-    np.testing.assert_allclose(root @ root, regular(2, 4, 4), **CLOSE)
 
 
 @KINDS
@@ -324,6 +284,15 @@ def test_numpys_functions_are_these():
             np.testing.assert_array_equal(p.numpy(), q.numpy())
     assert np.linalg.cholesky(x, upper=True).tolist() == la.cholesky(x, upper=True).tolist()
     assert np.linalg.tensorinv(ga.eye(4).reshape(4, 2, 2), ind=1).shape == (2, 2, 4)
+
+
+@pytest.mark.parametrize("part", [la, ga.fft])
+def test_every_name_is_declared_and_so_tested(part):
+    declared = {entry.fn for entry in registry.functions.values()}
+    functions = {n: getattr(part, n) for n in part.__all__ if n != "LinAlgError"}
+    assert {n for n, fn in functions.items() if fn not in declared} == set()
+    theirs = np.linalg if part is la else np.fft
+    assert set(theirs.__all__) <= set(part.__all__)
 
 
 def test_results_have_names():
