@@ -112,6 +112,126 @@ def test_fmax_and_fmin_send_nothing_to_nan():
         assert [bar.tolist() for bar in pull(np.ones(2))] == [[0.0, 1.0], [1.0, 0.0]]
 
 
+def test_a_choice_can_last_and_be_undone():
+    slope = lambda: float(ga.grad(ga.relu)(0.0))
+    first = ga.set_subgradient("relu", 0.5)
+    try:
+        assert slope() == 0.5
+        second = ga.set_subgradient("relu", 1.0)
+        with ga.set_subgradient("relu", None):
+            assert slope() == 0.0
+        assert slope() == 1.0
+        second.undo()
+        assert slope() == 0.5
+    finally:
+        first.undo()
+    assert slope() == 0.0 and ".undo()" in repr(first)
+
+
+def test_a_choice_that_is_none_says_so():
+    with pytest.raises(ValueError, match="takes no other"):
+        ga.set_subgradient("floor", 1.0)
+    with pytest.raises(KeyError, match="relu"):
+        ga.set_subgradient("rellu", 1.0)
+
+
+# The report ---------------------------------------------------------------------------------------
+
+# For every choice: (f, a point where it is met, one where it is not).
+MET = {
+    **{name: (f, at, at + 0.25) for name, (f, at) in KINKS.items()},
+    "sign": (ga.sign, 0.0, 1.0),
+    "heaviside": (lambda x: ga.heaviside(x, 0.5), 0.0, 1.0),
+    "sqrt": (ga.sqrt, 0.0, 1.0),
+    "cbrt": (ga.cbrt, 0.0, 1.0),
+    "arccosh": (ga.arccosh, 1.0, 2.0),
+    "arcsin": (ga.arcsin, -1.0, 0.5),
+    "arccos": (ga.arccos, 1.0, 0.5),
+    "arctan2": (lambda x: ga.arctan2(x, 2 * x), 0.0, 1.0),
+    "power.a": (lambda x: x**0.25, 0.0, 1.0),
+    "power.b": (lambda x: ga.power(x, x), 0.0, 1.0),
+    "logaddexp": (lambda x: ga.logaddexp(x, x), math.inf, 1.0),
+    "max": (lambda x: ga.max(ga.stack([x, 1.0])), 1.0, 2.0),
+    "min": (lambda x: ga.min(ga.stack([x, 1.0])), 1.0, 2.0),
+    "nanmax": (lambda x: ga.nanmax(ga.stack([x, 1.0])), 1.0, 2.0),
+    "nanmin": (lambda x: ga.nanmin(ga.stack([x, 1.0])), 1.0, 2.0),
+    "logsumexp": (lambda x: ga.logsumexp(ga.stack([x, x])), -math.inf, 1.0),
+    "norm": (lambda x: ga.std(ga.stack([x, 1.0])), 1.0, 2.0),
+    "norm.p": (lambda x: ga.norm(ga.stack([x, 1.0]), 0.5), 0.0, 2.0),
+    "floor": (ga.floor, 2.0, 0.5),
+    "ceil": (ga.ceil, 2.0, 0.5),
+    "trunc": (ga.trunc, 2.0, 0.0),
+    "rint": (ga.rint, 0.5, 1.0),
+    "round": (lambda x: ga.round(x, 1), 0.25, 1.0),
+    "floor_divide": (lambda x: x // 2.0, 4.0, 1.0),
+    "remainder": (lambda x: x % 2.0, 4.0, 1.0),
+    "fmod": (lambda x: ga.fmod(x, 2.0), 4.0, 0.0),
+    "sort": (lambda x: ga.sort(ga.stack([x, 1.0])).sum(), 1.0, 2.0),
+    "partition": (lambda x: ga.partition(ga.stack([x, 1.0]), 0).sum(), 1.0, 2.0),
+    "topk": (lambda x: ga.topk(ga.stack([x, 1.0]), 1)[0].sum(), 1.0, 2.0),
+    "unique": (lambda x: ga.unique(ga.stack([x, 1.0])).sum(), 1.0, 2.0),
+    "quantile": (lambda x: ga.median(ga.stack([x, 1.0])), 1.0, 2.0),
+    "cummax": (lambda x: ga.cummax(ga.stack([x, 1.0])).sum(), 1.0, 2.0),
+    "cummin": (lambda x: ga.cummin(ga.stack([x, 1.0])).sum(), 1.0, 2.0),
+    "max_pool": (lambda x: ga.max_pool1d(ga.stack([x, 1.0])[None, None], 2).sum(), 1.0, 2.0),
+    "leaky_relu": (ga.leaky_relu, 0.0, 1.0),
+    "prelu": (lambda x: ga.prelu(x, ga.array([0.25])), 0.0, 1.0),
+    "hard_tanh": (ga.hard_tanh, 1.0, 0.0),
+    "hard_sigmoid": (ga.hard_sigmoid, -3.0, 0.0),
+    "hard_swish": (ga.hard_swish, 3.0, 0.0),
+    "softshrink": (ga.softshrink, 0.5, 0.0),
+    "hardshrink": (ga.hardshrink, -0.5, 0.0),
+    "threshold": (lambda x: ga.threshold(x, 1.0, 0.0), 1.0, 2.0),
+    "elu": (ga.elu, 0.0, 1.0),
+    "xlogy": (lambda x: ga.xlogy(x, x), 0.0, 1.0),
+    "entr": (ga.entr, 0.0, 1.0),
+    "rel_entr": (lambda x: ga.rel_entr(x, 0.5), 0.0, 1.0),
+    "eigh": (lambda x: ga.linalg.eigh(ga.diag(ga.stack([x, 1.0])))[1].sum(), 1.0, 2.0),
+    "svd": (lambda x: ga.linalg.svd(ga.diag(ga.stack([x, 1.0])))[0].sum(), 1.0, 2.0),
+}
+
+
+def test_every_choice_is_reported_when_it_is_met():
+    assert table.keys() - MET.keys() == set()
+
+
+@pytest.mark.parametrize("name", sorted(MET))
+def test_the_report_tells_what_was_met(name):
+    f, at, elsewhere = MET[name]
+    with ga.kinks() as report:
+        x = ga.array(elsewhere, requires_grad=True)
+        f(x)
+    assert report.times(name) == 0
+    with ga.kinks() as report, np.errstate(all="ignore"):
+        x = ga.array(at, requires_grad=True)
+        f(x)
+        f(x)
+    assert report.times(name) == 2
+    row = next(kink for kink in report if kink.choice.name == name)
+    assert row.choice is table[name] and "test_kinks.py" in row.line
+    assert name in str(report) and table[name].point in str(report)
+
+
+def test_the_report_counts_what_is_on_a_graph_and_the_users():
+    with ga.kinks() as report:
+        ga.relu(ga.array([0.0]))  # no derivative can be asked for
+        x = ga.array([0.0, 0.0, 1.0], requires_grad=True)
+        with ga.no_grad():
+            ga.relu(x)
+        assert not report and str(report) == "no point without a derivative was met"
+        y = ga.relu(x).sum()
+        y.backward(create_graph=True)
+        ga.grad(ga.grad(lambda x: ga.clip(x, 0.0, 1.0) ** 2))(0.5)  # its rule takes a maximum
+    assert report.times("relu") == 2 and len(report) == 1 and bool(report)
+
+
+def test_the_report_sees_batches_and_shortens_long_lines():
+    with ga.kinks() as report:
+        ga.vmap(ga.grad(lambda x: ga.relu(x) * 1.000 + 2.000 * x))(ga.array([0.0, 1.0, 0.0]))
+    assert report.times("relu") == 2 and len(report.rows[0].line) > 80
+    assert max(map(len, str(report).splitlines())) < 130 and "..." in str(report)
+
+
 # The origin ---------------------------------------------------------------------------------------
 
 

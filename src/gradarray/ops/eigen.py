@@ -38,11 +38,19 @@ from .matrices import (
 )
 from .reduce import argmax, max, sum
 
+
+def meets_the_next(values: Any) -> Any:
+    """Where two neighbours of an ordered spectrum are equal to rounding."""
+    size = np.max(np.abs(values), axis=-1, keepdims=True, initial=0)
+    return np.abs(np.diff(values)) <= values.shape[-1] * np.finfo(size.dtype).eps * size
+
+
 _EQUAL_EIGENVALUES = choice(
     "eigh",
     "equal eigenvalues",
     math.inf,
     between=(0.0, math.inf),
+    at={op: lambda y: meets_the_next(np.sort(y[0])) for op in ("eigh", "eig")},
     reason="their vectors turn infinitely fast; 0 is right for functions of the space they span",
 )
 

@@ -18,7 +18,6 @@ from .powers import (
     hypot1,
     reciprocal,
     reciprocal_or,
-    rsqrt,
     sqrt,
     square,
 )
@@ -185,7 +184,7 @@ class ArcCoshGrad(Elementwise):
 
     forward = np.arccosh
     # Factored, so that no digits are lost near 1 and x^2 does not overflow.
-    partials = (lambda x: reciprocal_or(sqrt(x - 1), _arccosh_at_1.value) * rsqrt(x + 1),)
+    partials = (lambda x: reciprocal_or(sqrt(x - 1) * sqrt(x + 1), _arccosh_at_1.value),)
     tex = r"\operatorname{arcosh} {x}"
     domain = (1.3, 3.0)
 

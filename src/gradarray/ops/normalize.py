@@ -16,10 +16,11 @@ from .compare import maximum
 from .exponential import power
 from .powers import rsqrt, sqrt, square
 from .reduce import max, mean, sum
-from .shape import reshape
+from .shape import expand_dims, reshape
 
 __all__ = [
     "batch_norm",
+    "cdist",
     "cosine_similarity",
     "group_norm",
     "instance_norm",
@@ -296,7 +297,7 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Gra
 def pairwise_distance(
     x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False
 ) -> GradArray:
-    r"""y = \|x_1 - x_2 + eps\|_p along the last axis; eps keeps the derivative finite at x_1 = x_2.
+    r"""y = \|x_1 - x_2 + eps\|_p along the last axis; eps keeps the derivative from 0 at x_1 = x_2.
 
     >>> import gradarray as ga
     >>> ga.pairwise_distance([[3.0, 4.0]], [[0.0, 0.0]], eps=0.0)
@@ -304,3 +305,37 @@ def pairwise_distance(
     """
     x1, x2 = lift(x1, "pairwise_distance"), lift(x2, "pairwise_distance")
     return length(x1 - x2 + eps, p, -1, keepdims, "pairwise_distance")
+
+
+@public(
+    reference=lambda x1, x2, p=2.0: np.linalg.norm(
+        x1[..., :, None, :] - x2[..., None, :, :], p, -1
+    ),
+    cases=[
+        case(arr(3, 2), arr(4, 2)),
+        case(arr(2, 3, 2), arr(1, 2, 2), p=3.0),
+        case(arr(3, 2), arr(2, 2), p=1.0),
+        case(arr(2, 2, kind="distinct"), arr(3, 2, low=5.0, high=6.0), p=math.inf),
+    ],
+)
+def cdist(x1: Any, x2: Any, p: float = 2.0) -> GradArray:
+    r"""y_{ij} = \|x1_i - x2_j\|_p, the distance of every row of x1 from every row of x2.
+
+    x1: (..., m, d), x2: (..., n, d), y: (..., m, n). The derivative is 0 where two rows are equal.
+    Raises ShapeError where the rows differ in length, ValueError for p <= 0.
+
+    >>> import gradarray as ga
+    >>> ga.cdist([[0.0, 0.0], [3.0, 0.0]], [[0.0, 4.0]])
+    GradArray([[4.],
+               [5.]], dtype=float64)
+    """
+    x1, x2 = lift(x1, "cdist"), lift(x2, "cdist")
+    if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
+        raise ShapeError(
+            message(
+                "cdist",
+                f"points of shapes {x1.shape} and {x2.shape}.",
+                "Both are (..., rows, d), with the same d.",
+            )
+        )
+    return length(expand_dims(x1, -2) - expand_dims(x2, -3), p, -1, False, "cdist")

@@ -15,7 +15,7 @@ from ..registry import arr, case, public
 from .axes import all_axes
 from .compare import equal, where
 from .layout import moveaxis
-from .logical import isnan, values
+from .logical import isinf, isnan, logical_and, values
 from .reduce import sum
 from .shape import reshape
 from .sort import argsort, ties
@@ -124,7 +124,8 @@ def _quantile(
     t = reshape(q * (n - 1) - low.astype(q.dtype), (*at.shape, *(1,) * (a.ndim - at.ndim)))
     gap = b - a
     y = where(values(t) >= 0.5, b - gap * (1 - t), a + gap * t)
-    y = _or_nan(where(equal(a, b), a, y), x, order)
+    # Between equal infinities there is no gap to take a part of.
+    y = _or_nan(where(logical_and(equal(a, b), isinf(a)), a, y), x, order)
     return reshape(y, (*at.shape, *kept)) if keepdims else y
 
 

@@ -82,7 +82,7 @@ class ReciprocalOrGrad(Elementwise):
 
 reciprocal_or = elementwise_function(ReciprocalOrGrad, "at_0")
 
-VERTICAL = "vertical: an infinite slope would make inf or NaN of all behind it, 0 leaves it at rest"
+VERTICAL = "upright: an infinite slope times a 0 from elsewhere is NaN; 0 leaves the point at rest"
 _sqrt_at_0 = choice(
     "sqrt", "x = 0", 0.0, between=(0.0, math.inf), at=lambda x: np.equal(x, 0),
     reason=f"{VERTICAL}; sqrt(x^2) then has the slope of |x|",

@@ -22,7 +22,7 @@ from .arithmetic import absolute, absorb, sign
 from .compare import equal, where
 from .complex import conj, is_complex, real
 from .contract import matmul
-from .eigen import eigh, eigvalsh, gap_reciprocals
+from .eigen import eigh, eigvalsh, gap_reciprocals, meets_the_next
 from .join import concatenate
 from .matrices import (
     adjoint,
@@ -48,6 +48,7 @@ _EQUAL_SINGULAR_VALUES = choice(
     "equal singular values",
     math.inf,
     between=(0.0, math.inf),
+    at=lambda y: meets_the_next(y[1]),
     reason="their vectors turn infinitely fast; 0 is right for functions of the spaces they span",
 )
 
