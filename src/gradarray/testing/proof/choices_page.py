@@ -10,23 +10,26 @@ _HEAD = """# Points without a derivative
 
 *Written by `make proof` from the table in `gradarray.choices`; a test holds it up to date.*
 
-Where a function has a corner, jumps or stands upright, no number is its derivative. A sweep needs one,
-in every mode and every order; this table says which is taken, and why. Three rules lie behind it:
+Where a function has a corner, jumps or stands upright, no number is its derivative. A sweep needs
+one, in every mode and every order; this table says which is taken, and why. Three rules lie
+behind it:
 
 - **At a corner, one of the slopes between those of both sides**, a subgradient.
-- **A function that is finite has finite derivatives**, of every order. Where its slope is infinite (`sqrt` at
-  0) or its second derivative is (`x**1.5` at 0), 0 is taken: an infinite slope times the 0 that a square or a
-  norm sends along makes NaN of a whole gradient. `sqrt(x**2)` has then the slope of `abs(x)` at 0, and
-  `sqrt(var(x))` that of `std(x)`.
-- **A function that is infinite has infinite derivatives**: `log` and `1/x` at 0, `rsqrt` at 0, `arctanh` at 1,
-  `log1p` at -1. So has `a**b` with b < 0 at a = 0. A value of 0 · inf is NaN, as in NumPy: `x * log(x)` is NaN
-  at 0, value and slope. `xlogy(x, x)` and `entr(x)` are 0 there, with the slope of this table.
+- **A function that is finite has finite derivatives**, of every order. Where its slope is
+  infinite (`sqrt` at 0) or its second derivative is (`x**1.5` at 0), 0 is taken: an infinite
+  slope times the 0 that a square or a norm sends along makes NaN of a whole gradient.
+  `sqrt(x**2)` has then the slope of `abs(x)` at 0, and `sqrt(var(x))` that of `std(x)`.
+- **A function that is infinite has infinite derivatives**: `log` and `1/x` at 0, `rsqrt` at 0,
+  `arctanh` at 1, `log1p` at -1. So has `a**b` with b < 0 at a = 0. A value of 0 · inf is NaN, as
+  in NumPy: `x * log(x)` is NaN at 0, value and slope. `xlogy(x, x)` and `entr(x)` are 0 there,
+  with the slope of this table.
 
-A branch that is masked out needs none of this: `where(x > 0, log(x), 0)` has the derivative 0 at 0 in every
-order, because a product in which one factor is exactly 0 is 0, whatever the other is.
+A branch that is masked out needs none of this: `where(x > 0, log(x), 0)` has the derivative 0 at
+0 in every order, because a product in which one factor is exactly 0 is 0, whatever the other is.
 
-A corner of a derivative follows from the formula of that derivative: `softsign` has the slope 1/(1 + |x|)², and
-at 0 its second derivative is 0, from the slope of |x|.
+A corner of a derivative follows from the formula of that derivative: `softsign` has the slope
+1/(1 + |x|)², and at 0 its second derivative is 0, from the slope of |x|.
+
 
 | change it | |
 | --- | --- |
