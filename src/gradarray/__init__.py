@@ -74,6 +74,7 @@ from .transforms.higher import elementwise_grad, gnvp, hvp
 from .transforms.jacobian import divergence, hessian, jacfwd, jacobian, jacrev
 from .transforms.jet import derivative, directional, jet
 from .transforms.kinks import kinks
+from .transforms.laplacian import laplacian
 from .transforms.linearize import linearize
 from .transforms.loops import cond, fori_loop, scan, switch, while_loop
 from .transforms.precision import precision_report
