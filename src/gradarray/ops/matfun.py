@@ -7,6 +7,7 @@ Theory and Computation", 2008, theorem 3.6.)
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
@@ -137,10 +138,16 @@ def expm(x: Any) -> GradArray:
 
 # The logarithm ------------------------------------------------------------------------------------
 
-# log(1 + x) = \int_0^1 x / (1 + s x) ds, by Gauss's rule: the [12/12] Pade approximant, which for
-# |x| < 1/4 is right to 1e-20. (Higham 2008, section 11.4.)
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
-_POINTS, _WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
+
+@functools.cache
+def _gauss() -> Any:
+    r"""Points and weights for log(1 + x) = \int_0^1 x / (1 + s x) ds.
+
+    Of 12 points, the [12/12] Pade approximant: for |x| < 1/4 right to 1e-20. (Higham 2008,
+    section 11.4.)
+    """
+    points, weights = np.polynomial.legendre.leggauss(12)
+    return list(zip((points + 1) / 2, weights / 2))
 
 
 def _triangular_log(t: np.ndarray) -> np.ndarray:
@@ -152,7 +159,7 @@ def _triangular_log(t: np.ndarray) -> np.ndarray:
         halvings += 1
     x = t - eye
     y = np.zeros_like(x)
-    for s, w in zip(_POINTS, _WEIGHTS, strict=True):
+    for s, w in _gauss():
         y += w * np.linalg.solve(eye + s * x, x)
     return y * 2.0**halvings
 
