@@ -10,7 +10,9 @@ import pytest
 import gradarray as ga
 from gradarray import namespace, registry
 
-PARTS = ["fft", "implicit", "linalg", "nn", "optim", "random", "special", "testing", "train", "tree"]
+PARTS = [
+    "fft", "implicit", "linalg", "nn", "optim", "random", "special", "testing", "train", "tree",
+]  # fmt: skip
 
 
 def test_dir_shows_functions_classes_and_parts_only():

@@ -68,7 +68,7 @@ def polygamma_values(n: Any, x: Any) -> Any:
 def _complex_polygamma(n: int, z: np.ndarray) -> np.ndarray:
     if n == 0:
         return special.psi(z)
-    steps = SHIFT + n + max(0, math.ceil(-z.real.min())) if z.size else 0
+    steps = SHIFT + n + max(0, math.ceil(-float(np.min(np.real(z))))) if z.size else 0
     y = np.zeros_like(z)
     for j in range(steps):
         y += (z + j) ** (-n - 1.0)
