@@ -324,7 +324,11 @@ class GradArray(ArrayMethods):
             )
         if value.shape != self.shape:
             raise ValueError(
-                message(op, f"shape {self.shape} cannot become {value.shape} in place.")
+                message(
+                    op,
+                    f"shape {self.shape} cannot become {value.shape} in place.",
+                    "Write it out, as in x = x + v, for a new array.",
+                )
             )
         self._rebind(value._data, value._node)
         return self

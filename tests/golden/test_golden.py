@@ -68,7 +68,7 @@ leaf += 1.0
 leaf[0] = 1.0
 np.asarray(leaf)
 np.asarray(leaf * 2.0)
-np.fft.fft(leaf)
+np.histogram2d(leaf, leaf)
 np.busday_count(leaf, leaf)
 np.add(leaf, 1.0, out=np.ones(2))
 np.exp.at(leaf, 0)

@@ -161,6 +161,19 @@ def test_in_place_changes_rebind_the_handle_and_differentiate():
     same(z.detach(), [4.0, 36.0])
 
 
+def test_in_place_matmul():
+    x = ga.array([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    y = handle = x * 1
+    y @= np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert y is handle and y.tolist() == [[2.0, 1.0], [4.0, 3.0]]
+    (y * np.array([[1.0, 2.0], [3.0, 4.0]])).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [[2.0, 1.0], [4.0, 3.0]]
+    with pytest.raises(ga.GraphError, match=r"@=.*no_grad"):
+        x @= np.eye(2)
+    with pytest.raises(ValueError, match=r"@=: shape \(2, 2\) cannot become \(2, 1\) in place"):
+        y @= np.ones((2, 1))
+
+
 def test_in_place_on_float32_casts_and_differentiates():
     x = ga.array(np.float32([1.0, 2.0]), requires_grad=True)
     y = x * 1

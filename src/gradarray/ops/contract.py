@@ -15,6 +15,7 @@ from ..record import apply
 from ..registry import arr, case, public
 from .complex import conj, is_complex
 from .layout import moveaxis
+from .operators import in_place
 from .shape import expand_dims, reshape, transpose
 
 __all__ = [
@@ -109,6 +110,7 @@ def matmul(a: Any, b: Any) -> GradArray:
 
 
 method("__rmatmul__")(lambda b, a: matmul(a, b))
+method("__imatmul__")(in_place("@", matmul))
 
 
 def check_inner(op: str, a: Any, b: Any, at: int, bt: int) -> None:

@@ -353,7 +353,7 @@ def multigammaln(a: Any, d: int) -> GradArray:
 
     >>> import gradarray as ga
     >>> ga.special.multigammaln(3.0, 2)
-    GradArray(1.55019483, dtype=float64)
+    GradArray(1.55019499, dtype=float64)
     """
     if d < 1:
         raise ValueError(message("multigammaln", f"the dimension d is at least 1, given {d}."))
