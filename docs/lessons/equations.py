@@ -75,9 +75,35 @@ def heat(page: dict[str, Any]) -> plt.Figure:
     return figure
 
 
+def action(page: dict[str, Any]) -> plt.Figure:
+    """Lesson 14: a stationary path that is not least."""
+    ends, n = np.array([1.0, 0.5]), page["n"]
+    i = np.linspace(0, 1, n + 1)
+    bump, distance = np.sin(np.pi * i), np.linspace(-1, 1, 41)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.1))
+    for halves, color in ((0.5, BLUE), (1.0, INK), (1.5, RED)):
+        T = halves * np.pi
+        # At just half a period no path leads from 1 to 0.5, but the change of S is the same for
+        # every path of the spring along a sine that is orthogonal to its slope: take one at rest.
+        at = page["stationary"](ends, T, page["spring"])[0] if halves != 1 else np.zeros(n - 1)
+        fixed = ends if halves != 1 else np.zeros(2)
+        value = lambda q, fixed=fixed, T=T: page["action"](q, fixed, T, page["spring"]).item()
+        change = [value(at + d * bump[1:-1]) - value(at) for d in distance]
+        right.plot(distance, change, color=color)
+        if halves == 1.5:
+            path = np.concatenate([ends[:1], at, ends[1:]])
+            for d in (-0.6, -0.3, 0.3, 0.6):
+                left.plot(T * i, path + d * bump, color=GREY, lw=0.8)
+            left.plot(T * i, path, color=INK, lw=1.8)
+    left.set(xlabel="$t$", ylabel="$q$")
+    right.set(xlabel="$d$", ylabel=r"$\Delta S$")
+    return figure
+
+
 FIGURES = {
     "12-samples": ("12-every-derivative.md", samples),
     "12-taylor": ("12-every-derivative.md", taylor),
     "12-snapshots": ("12-every-derivative.md", snapshots),
     "13-heat": ("13-heat-equation.md", heat),
+    "14-action": ("14-action.md", action),
 }
