@@ -60,12 +60,18 @@ def hvp(
     >>> ga.hvp(lambda x: x[0] ** 2 * x[1])(ga.array([3.0, 5.0]), ga.array([1.0, 0.0]))
     GradArray([10.,  6.], dtype=float64)
     """
-    gradient = gradient_of(f, argnums, has_aux, "hvp")
+    return _hessian_product(f, argnums, has_aux, "hvp")
+
+
+def _hessian_product(
+    f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, op: str
+) -> Callable[..., Any]:
+    gradient = gradient_of(f, argnums, has_aux, op)
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def product(*args: Any, **kwargs: Any) -> Any:
-        args, v = _split(args, "hvp")
-        record = Recording(gradient, args, kwargs, argnums, has_aux, "hvp")
+        args, v = _split(args, op)
+        record = Recording(gradient, args, kwargs, argnums, has_aux, op)
         return record.with_aux(tree.unflatten(record.form, record.push(_tangents(record, v))))
 
     return product
@@ -90,7 +96,7 @@ def gnvp(
     >>> ga.gnvp(f, loss)(ga.array([3.0, 5.0]), ga.array([1.0, 1.0]))
     GradArray([ 36., 100.], dtype=float64)
     """
-    curvature = hvp(loss)
+    curvature = _hessian_product(loss, 0, False, "gnvp")
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def product(*args: Any, **kwargs: Any) -> Any:

@@ -73,35 +73,37 @@ def _forward_is_cheaper(record: Recording) -> bool:
 def check_dtypes(record: Recording, holomorphic: bool, forward: bool) -> None:
     """A Jacobian of complex numbers is one matrix only where the function is analytic."""
     op = record.op
-    for y, path in zip(record.ys, tree.paths(record.form), strict=True):
-        if y.dtype.kind not in "fc":
-            raise DTypeError(
-                message(op, f"the result{path} has dtype {y.dtype}, which has no derivative.")
-            )
-        if holomorphic and y.dtype.kind != "c":
-            raise DTypeError(
-                message(op, f"holomorphic=True, but the result{path} has dtype {y.dtype}.")
-            )
-        if y.dtype.kind == "c" and not holomorphic and not forward:
-            raise DTypeError(
-                message(
-                    op,
-                    f"the result{path} has dtype {y.dtype}; pulled back to real arguments, only "
-                    "its real part would arrive.",
-                    "Use ga.jacfwd, say holomorphic=True, or return ga.real(y) and ga.imag(y).",
-                )
-            )
     for x in record.xs:
         if x.dtype.kind == "c" and not holomorphic:
             raise DTypeError(
                 message(
                     op,
                     f"an argument has dtype {x.dtype}: dy/dz is one number only if y is analytic.",
-                    "Say holomorphic=True if it is, or differentiate by real and imaginary part.",
+                    "Use ga.jacobian with holomorphic=True if it is; else differentiate by real "
+                    "and imaginary part.",
                 )
             )
         if holomorphic and x.dtype.kind != "c":
             raise DTypeError(message(op, f"holomorphic=True, but an argument is {x.dtype}."))
+    for y, path in zip(record.ys, tree.paths(record.form), strict=True):
+        what = f"the result{path} has dtype {y.dtype}"
+        if y.dtype.kind not in "fc":
+            raise DTypeError(message(op, f"{what}, which has no derivative."))
+        if holomorphic and y.dtype.kind != "c":
+            raise DTypeError(message(op, f"holomorphic=True, but {what}."))
+        if y.dtype.kind == "c" and not holomorphic and not forward:
+            raise DTypeError(
+                message(
+                    op,
+                    f"{what}; pulled back to real arguments, only its real part would arrive.",
+                    "Use ga.jacfwd, say holomorphic=True, or return ga.real(y) and ga.imag(y).",
+                )
+            )
+
+
+def _check_chunk(op: str, chunk_size: int | None) -> None:
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(message(op, f"chunk_size is at least 1, not {chunk_size}."))
 
 
 def _transform(
@@ -113,8 +115,7 @@ def _transform(
     chunk_size: int | None,
     forward: bool | None,
 ) -> Callable[..., Any]:
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(message(op, f"chunk_size is at least 1, not {chunk_size}."))
+    _check_chunk(op, chunk_size)
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
@@ -238,6 +239,7 @@ def divergence(
     >>> ga.divergence(field)(ga.array([3.0, 5.0]))
     GradArray(15., dtype=float64)
     """
+    _check_chunk("divergence", chunk_size)
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def divergence_of(*args: Any, **kwargs: Any) -> Any:
