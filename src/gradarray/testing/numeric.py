@@ -126,12 +126,17 @@ def rounding_bound(y: np.ndarray, sensitive: np.ndarray, eps: float, each: bool)
     return ROUNDINGS * eps * magnitude
 
 
-def differences(f: Function, xs: Arrays, vs: Arrays) -> tuple[Arrays, Arrays]:
+def differences(
+    f: Function, xs: Arrays, vs: Arrays, magnitude: float = 0.0
+) -> tuple[Arrays, Arrays]:
     """The derivative of f at xs along vs, with an estimate of its error, for each element.
 
     Central differences (f(x + h v) - f(x - h v)) / 2h for halved steps, extrapolated to h = 0 by
     Richardson's scheme; of the whole tableau the entry that its neighbours confirm best is taken.
     (C. J. F. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", Adv. Eng. Softw. 4, 1982.)
+
+    `magnitude` is that of terms which cancel inside f: the values carry their rounding, and do
+    not show it (a gradient that is 0 at every x is a sum of terms that are not).
     """
     scale = max([1.0, *map(largest, xs)])
     columns: list[list[np.ndarray]] = []
@@ -147,7 +152,8 @@ def differences(f: Function, xs: Arrays, vs: Arrays) -> tuple[Arrays, Arrays]:
                 wide = np.result_type(a, np.float64)
                 d = (a.astype(wide) - b.astype(wide)) / (2 * h)
                 # Rounding of f, and of x + h v, over the step; extrapolation at most doubles it.
-                noise = 2 * eps_of([a]) * (np.abs(a) + np.abs(b) + scale * np.abs(d)) / h
+                terms = np.abs(a) + np.abs(b) + 2 * magnitude + scale * np.abs(d)
+                noise = 2 * eps_of([a]) * terms / h
                 entries = [d]
                 if not level:
                     best.append(d)

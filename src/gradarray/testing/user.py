@@ -260,7 +260,7 @@ class _Argument:
         title = f"derivative of order {n}, reverse over forward"
         modes = self.settle(title, over_forward, "forward over reverse", over_reverse, bound)
         found, errors = quiet(
-            differences, lambda args: [gradient(*map(handle, args))._array], p.xs, self.whole
+            differences, lambda args: [gradient(*map(handle, args))._array], p.xs, self.whole, size
         )
         tolerance = 4 * errors[0] + ROUNDINGS * self.eps * max(size, 1.0)
         title = f"derivative of order {n}, forward over reverse"
