@@ -34,7 +34,7 @@ class Sparsity(NamedTuple):
     @property
     def products(self) -> int:
         """How many products with J, J^T or H the matrix takes."""
-        return int(self.colors.max(initial=-1)) + 1
+        return int(self.colors.max(initial=0)) + 1 if self.pattern.nnz else 0
 
 
 def colored(pattern: Any, direction: str = "auto") -> Sparsity:
@@ -233,7 +233,7 @@ def sparse_hessian(
 def _alone(known: Sparsity) -> np.ndarray:
     """Is there just one entry of this colour in this row of a symmetric matrix?"""
     n = known.colors.size
-    ones, shape = np.ones(n, int), (n, known.products)
+    ones, shape = np.ones(n, int), (n, max(known.products, 1))
     groups = sparse.csr_array((ones, (np.arange(n), known.colors)), shape=shape)
     filled = sparse.csr_array(known.pattern + sparse.eye_array(n, dtype=bool), dtype=int)
     counts: Any = filled @ groups
