@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.testing import check, count_ops
+from gradarray.testing import argument, check, count_ops
 
 
 class RightCube(ga.Grad):
@@ -39,16 +39,21 @@ def test_agreement_of_smooth_functions():
     assert [row.argument for row in report.rows] == ["x", "w"]
     assert [row.shape for row in report.rows] == [(2, 3), (3, 2)]
     for row in report.rows:
-        assert list(row.digits) == ["forward", "differences", "complex step", "order 2", "order 3"]
+        assert list(row.digits) == [
+            *("forward", "Taylor", "Richardson", "complex step", "order 2", "order 3")
+        ]
         # Modes agree to rounding, and so does the complex step; differences lose some digits.
+        assert row.digits["Taylor"] > 14
         assert row.digits["forward"] > 14 and row.digits["complex step"] > 14
-        assert row.digits["differences"] > 10 and row.digits["order 3"] > 7
+        assert row.digits["Richardson"] > 10 and row.digits["order 3"] > 7
     assert report.digits == min(d for row in report.rows for d in row.digits.values())
 
 
 def test_the_table():
     lines = str(check(lambda x: x * x, 3.0, order=1)).splitlines()
-    assert lines[0].split() == ["argument", "shape", "forward", "differences", "complex", "step"]
+    assert lines[0].split() == [
+        *("argument", "shape", "forward", "Taylor", "Richardson", "complex", "step")
+    ]
     assert lines[1].split()[:2] == ["x", "()"]
 
 
@@ -89,7 +94,7 @@ def test_the_arguments_are_not_touched():
 def test_not_analytic_is_not_wrong():
     # The complex step of |z|^2 = z conj(z) is 0: it cannot judge.
     report = check(lambda x: ga.where(x > 0, x * x, -x), np.array([1.0, -1.0]))
-    assert report.rows[0].digits["differences"] > 9
+    assert report.rows[0].digits["Richardson"] > 9
 
 
 def test_a_kink_is_named():
@@ -130,6 +135,42 @@ def test_nothing_to_differentiate():
         check(lambda n: ga.array(1.0) * n, 3)
     with pytest.raises(TypeError, match="no floating GradArray"):
         check(lambda x: x > 0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("f", "what"),
+    [
+        (lambda x: 2.0, "the result of <lambda> is a plain float"),
+        (lambda x: float(x) ** 2, "the result of <lambda> is a plain float"),
+        (lambda x: x.detach().numpy() * 2, "is a plain float64"),
+        (lambda x: {"loss": [x * x, np.ones(2)]}, r"the result\['loss'\]\[1\] of"),
+    ],
+)
+def test_a_plain_result_is_constant_or_has_left_the_graph(f, what):
+    with pytest.raises(TypeError, match=what) as caught:
+        check(f, 3.0)
+    assert "left the graph" in str(caught.value)
+
+
+def test_an_op_that_cannot_run_on_series_leaves_its_column_empty(monkeypatch):
+    def cannot(*args):
+        raise ga.RuleError("no rule that runs on power series")
+
+    monkeypatch.setattr(argument, "jet", cannot)
+    report = check(ga.sin, np.array([0.5, 1.0]))
+    assert report.rows[0].digits["Taylor"] is None and report.digits > 9
+    assert "-" in str(report).splitlines()[1].split()
+
+
+def test_a_wrong_series_is_found(monkeypatch):
+    right = argument.jet
+
+    def wrong(f, primals, series):
+        y, terms = right(f, primals, series)
+        return y, [[c * (1 + 1e-9) for c in cs] for cs in terms]
+
+    monkeypatch.setattr(argument, "jet", wrong)
+    assert "Taylor" in fails(ga.sin, np.array([0.5, 1.0]))
 
 
 def test_float32_is_held_to_its_own_precision():

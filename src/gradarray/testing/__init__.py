@@ -3,7 +3,8 @@
 from ..namespace import visible as _visible
 from .count import Cost, count_ops
 from .op import check_op
-from .user import Report, check
+from .report import Report
+from .user import check
 
 __all__ = ["Cost", "Report", "check", "check_op", "count_ops"]
 
