@@ -77,6 +77,7 @@ from .transforms.kinks import kinks
 from .transforms.laplacian import laplacian
 from .transforms.linearize import linearize
 from .transforms.loops import cond, fori_loop, scan, switch, while_loop
+from .transforms.partials import partials
 from .transforms.precision import precision_report
 from .transforms.pull import grad, value_and_grad, vjp
 from .transforms.push import jvp
