@@ -20,6 +20,8 @@ from .ops.gamma import (
     zeta,
 )
 from .ops.hyperbolic import expit
+from .ops.incomplete_beta import betainc, betaincc, betaincinv
+from .ops.incomplete_gamma import gammainc, gammaincc, gammainccinv, gammaincinv
 from .ops.reduce import logsumexp
 from .ops.special import erf, erfc, erfcinv, erfcx, erfinv, log_ndtr, ndtr, ndtri
 from .ops.trigonometric import sinc
@@ -28,6 +30,9 @@ psi = digamma
 
 __all__ = [
     "beta",
+    "betainc",
+    "betaincc",
+    "betaincinv",
     "betaln",
     "binom",
     "digamma",
@@ -40,6 +45,10 @@ __all__ = [
     "expit",
     "factorial",
     "gamma",
+    "gammainc",
+    "gammaincc",
+    "gammainccinv",
+    "gammaincinv",
     "gammaln",
     "gammasgn",
     "kl_div",

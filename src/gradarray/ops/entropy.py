@@ -20,7 +20,7 @@ from .compare import equal, where
 from .exponential import log, log1p
 from .logical import logical_and
 from .powers import reciprocal
-from .precise import in_double, log_rest
+from .precise import in_double, log_quotient, log_rest
 from .special import function_of
 
 __all__ = ["entr", "logit", "rel_entr", "xlog1py", "xlogy"]
@@ -130,17 +130,11 @@ class EntrGrad(Elementwise):
 entr = elementwise(EntrGrad, reference=special.entr)
 
 
-def _log_ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    ratio = a / b
-    far = np.where((ratio > 0) & (ratio < math.inf), np.log(ratio), np.log(a) - np.log(b))
-    return np.where(np.abs(a - b) < 0.5 * b, np.log1p((a - b) / b), far)
-
-
 class LogRatioGrad(Elementwise):
     r"""y = \log(a / b), with all its digits where a is near b. dy/da = 1/a, dy/db = -1/b."""
 
     name = "log_ratio"
-    forward = in_double(_log_ratio)
+    forward = in_double(log_quotient)
     partials = (lambda a: reciprocal(a), lambda b: negative(reciprocal(b)))
     tex = r"\log \frac{{a}}{{b}}"
     domain = ((0.3, 3.0), (0.3, 3.0))
@@ -180,7 +174,7 @@ rel_entr = elementwise(RelEntrGrad, reference=special.rel_entr)
 def _kl_div(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     # a log(a/b) - a + b = a (r - log(1 + r)), r = (b - a)/a.
     near = a * log_rest((b - a) / a)
-    far = np.where((a > 0) & (b > 0), a * _log_ratio(a, b) - a + b, special.kl_div(a, b))
+    far = np.where((a > 0) & (b > 0), a * log_quotient(a, b) - a + b, special.kl_div(a, b))
     return np.where((b > 0) & (np.abs(b - a) < 0.5 * a), near, far)
 
 

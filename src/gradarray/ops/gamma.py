@@ -112,7 +112,7 @@ class DigammaGrad(Elementwise):
     """
 
     forward = special.psi
-    partials = (lambda x: _polygamma(1, x),)
+    partials = (lambda x: nth_polygamma(1, x),)
     tex = r"\psi({x})"
     domain = (0.3, 4.0)
 
@@ -130,12 +130,12 @@ class PolyGammaGrad(Elementwise):
             return polygamma_values(n, x)
         return _real_polygamma(n, x).astype(result_dtype(x))[()]
 
-    partials = (None, lambda n, x: _polygamma(n + 1, x))
+    partials = (None, lambda n, x: nth_polygamma(n + 1, x))
     tex = r"\psi^{({n})}({x})"
 
 
 _real_polygamma = in_double(polygamma_values).__func__
-_polygamma = elementwise_function(PolyGammaGrad)
+nth_polygamma = elementwise_function(PolyGammaGrad)
 
 
 @public(
@@ -168,7 +168,7 @@ def polygamma(n: Any, x: Any) -> GradArray:
     values = n._data if isinstance(n, GradArray) else n
     if isinstance(values, (int, np.ndarray, np.generic)) and np.any(np.less(values, 0)):
         raise ValueError(message("polygamma", f"n is at least 0, given {np.min(values)}."))
-    return _polygamma(n, lift(x, "polygamma"))
+    return nth_polygamma(n, lift(x, "polygamma"))
 
 
 # The zeta function --------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ class PolyGammaGapGrad(Elementwise):
     forward = in_double(polygamma_gap)
     partials = (
         lambda a, b, n: psi_gap(a, b, n + 1),
-        lambda a, b, n: _polygamma(n + 1, a + b),
+        lambda a, b, n: nth_polygamma(n + 1, a + b),
     )
     tex = r"\psi^{(n)}({a} + {b}) - \psi^{(n)}({a})"
     domain = ((0.3, 4.0), (0.3, 4.0))

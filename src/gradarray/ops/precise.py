@@ -8,6 +8,7 @@ are what is left of e^x and log(1 + x) where the leading terms cancel against ot
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -71,9 +72,12 @@ _INVERSE_FACTORIALS = (1 / np.cumprod(np.arange(1.0, 18.0)))[1:].tolist()
 
 def exp_rest(x: Any) -> Any:
     """e^x - 1 - x, with all its digits near 0."""
-    near = np.where(np.abs(x) < 0.5, x, 0.0)
-    series = near * near * polynomial(near, _INVERSE_FACTORIALS)
-    return np.where(np.abs(x) < 0.5, series, np.expm1(x) - x)
+    return where_else(
+        np.abs(x) < 0.5,
+        lambda x: x * x * polynomial(x, _INVERSE_FACTORIALS),
+        lambda x: np.expm1(x) - x,
+        np.asarray(x),
+    )
 
 
 # log(1 + x) = 2 artanh v, v = x / (2 + x), and x = 2 v + x v: the first terms cancel exactly.
@@ -82,9 +86,17 @@ _ODD = [1 / (2 * k + 1) for k in range(1, 24)]
 
 def log_rest(x: Any) -> Any:
     """x - log(1 + x), with all its digits near 0."""
-    is_near = (x > -0.5) & (x < 1)
-    near = np.where(is_near, x, 0.0)
-    v = near / (2 + near)
-    v2 = v * v
-    series = v * (near - 2 * v2 * polynomial(v2, _ODD))
-    return np.where(is_near, series, x - np.log1p(x))
+
+    def near(x: np.ndarray) -> np.ndarray:
+        v = x / (2 + x)
+        v2 = v * v
+        return v * (x - 2 * v2 * polynomial(v2, _ODD))
+
+    return where_else((x > -0.5) & (x < 1), near, lambda x: x - np.log1p(x), np.asarray(x))
+
+
+def log_quotient(a: Any, b: Any) -> Any:
+    """log(a / b), with all its digits where a is near b, and where a / b overflows."""
+    ratio = a / b
+    far = np.where((ratio > 0) & (ratio < math.inf), np.log(ratio), np.log(a) - np.log(b))
+    return np.where(np.abs(a - b) < 0.5 * b, np.log1p((a - b) / b), far)
