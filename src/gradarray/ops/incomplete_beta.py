@@ -20,7 +20,7 @@ from .arithmetic import absorb, negative
 from .compare import equal, where
 from .exponential import log, log1p
 from .gamma import nth_polygamma, psi_gap
-from .incomplete_beta_series import beta_kernel, beta_slopes
+from .incomplete_beta_series import beta_kernel, beta_slopes, gap_beyond
 from .incomplete_series import moments_of, times_parameter
 from .logical import logical_or
 from .powers import reciprocal
@@ -58,6 +58,8 @@ def _beta_density_slope(a: Any, b: Any, x: Any, y: Any) -> Any:
     edge = logical_or(equal(x, 0), equal(x, 1))
     z = where(edge, 0.5, x)
     at_edge = (a + b - 1) * (beta_density(a - 1, b, x) - beta_density(a, b - 1, x))
+    # There the factor is 0 and its product with an infinite density, -(1 - a)/x, is not.
+    at_edge = where(equal(a + b, 1), where(equal(x, 0), -math.inf, math.inf), at_edge)
     return where(edge, at_edge, y * ((a - 1) / z - (b - 1) / (1 - z)))
 
 
@@ -86,15 +88,16 @@ class BetaIncSlopeGrad(Elementwise):
 
 def _beta_factor(a: Any, b: Any, x: Any, m: int, n: int) -> Any:
     r"""\partial_a^m \partial_b^n e^l / e^l for the logarithm l of the density."""
+    if m + n == 1:
+        return log(x) + psi_gap(a, b) if m else log1p(negative(x)) + psi_gap(b, a)
 
     def cumulant(p: int, q: int) -> Any:
         if p and q:
             return nth_polygamma(p + q - 1, a + b)
-        if p:
-            own = psi_gap(a + 1, b - 1, p - 1)
-            return log(x) + own if p == 1 else own
-        own = psi_gap(b + 1, a - 1, q - 1)
-        return log1p(negative(x)) + own if q == 1 else own
+        own = gap_beyond(psi_gap, a, b, p - 1) if p else gap_beyond(psi_gap, b, a, q - 1)
+        if p + q > 1:
+            return own
+        return own + (log(x) if p else log1p(negative(x)))
 
     # Of a b \Gamma(a + b) / (\Gamma(a + 1) \Gamma(b + 1)).
     y = times_parameter(moments_of(cumulant, m, n), b)

@@ -92,16 +92,15 @@ def _below(
         z = -odds * np.expm1(-w)
         lam = np.log1p(z)
         exponent = np.where(
-            np.maximum(a1, b1) < 64,
+            np.minimum(a1, b1) < 64,
             b1 * lam - a1 * w,
             -slope * w - b1 * (odds * exp_rest(-w) + log_rest(z)),
         )
         weight = np.exp(exponent)
         return [(-w) ** p * lam**q * weight for p in range(i + 1) for q in range(j + 1)]
 
-    # For b < 1 the integrand has a peak of width y, and a tail of width 1 / (a + 1).
-    tail = np.where(b < 1, np.log(np.maximum(1 / (scale * (a + 1)), 1)), 0.0)
-    spread = float(np.max(tail, initial=0.0))
+    # The integrand may fall at first, and have a tail of width 1 / (a + 1).
+    spread = float(np.max(np.log(np.maximum(1 / (scale * (a + 1)), 1)), initial=0.0))
     found = integrals(f, scale, spread, a + 1, b - 1, odds, slope)
     parts = found.reshape(i + 1, j + 1, *a.shape)
     first = _moments(a, b, x, y, 0.0, i, j)
@@ -113,19 +112,40 @@ def _below(
     return beta_kernel(a, b, x, y) / a * (first[i][j] + (a + b) * odds * total)
 
 
+def gap_beyond(gap: Any, a: Any, b: Any, n: int) -> Any:
+    r"""\psi^{(n)}(a + b) - \psi^{(n)}(a + 1), by the recurrence where a + b may be small."""
+    return gap(a + 1, b, n) - (-1) ** n * math.factorial(n) / (a + b) ** (n + 1)
+
+
 def _moments(
     a: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray, more: float, i: int, j: int
 ) -> list[list[Any]]:
-    r"""Of the logarithm of b x^a y^b \Gamma(a + b + more) / (\Gamma(a + 1) \Gamma(b + 1))."""
+    r"""Of the logarithm of x^a y^b \Gamma(a + b + more) / (\Gamma(a + 1) \Gamma(b))."""
 
-    def cumulant(p: int, q: int) -> Any:
-        n = p + q - 1
-        if q == 0:
-            own = polygamma_gap(a + 1, b + (more - 1), n)
-            return _log(x, y) + own if p == 1 else own
-        if p == 0:
-            own = polygamma_gap(b + 1, a + (more - 1), n)
-            return _log(y, x) + own if q == 1 else own
-        return polygamma_values(np.float64(n), a + b + more)
+    def cumulants(from_1: bool) -> Any:
+        r"""With \Gamma(b), or with \Gamma(b + 1) in its place."""
 
-    return times_parameter(moments_of(cumulant, i, j), b)
+        def cumulant(p: int, q: int) -> Any:
+            n = p + q - 1
+            if p and q:
+                return polygamma_values(np.float64(n), a + b + more)
+            first, second, log = (a, b, _log(x, y)) if p else (b, a, _log(y, x))
+            if q and not from_1:
+                own = polygamma_gap(b, a + more, n)
+            elif more:
+                own = polygamma_gap(first + 1, second, n)
+            else:
+                own = gap_beyond(polygamma_gap, first, second, n)
+            return log + own if n == 0 else own
+
+        return cumulant
+
+    direct = moments_of(cumulants(False), i, j)
+    if j < 2:
+        return direct
+    # 1/b^2 of \psi'(b) cancels against the square of \psi(b), unless that does against another.
+    shifted = times_parameter(moments_of(cumulants(True), i, j), b)
+    return [
+        [np.where(b < a, u, v) for u, v in zip(*rows, strict=True)]
+        for rows in zip(shifted, direct, strict=True)
+    ]

@@ -17,7 +17,7 @@ from ..algebra import Elementwise
 from ..lazy import special
 from ..record import apply, elementwise_function
 from .arithmetic import absorb, negative
-from .compare import equal, where
+from .compare import equal, less, where
 from .exponential import exp, log
 from .gamma import digamma, gammaln, nth_polygamma
 from .incomplete_series import gamma_kernel, gamma_ratios, log_over_psi, moments_of, times_parameter
@@ -56,7 +56,7 @@ def _gamma_density(a: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 class GammaDensityGrad(Elementwise):
-    r"""y = x^{a-1} e^{-x} / \Gamma(a). dy/da = y (\log x - \psi(a)), dy/dx = y (a - 1 - x)/x."""
+    r"""y = x^{a-1} e^{-x} / \Gamma(a). dy/da = y (\log x - \psi(a)), dy/dx = y ((a - 1)/x - 1)."""
 
     name = "gamma_density"
     operands = ("a", "x")
@@ -64,7 +64,7 @@ class GammaDensityGrad(Elementwise):
     partials = (
         lambda a, x, y: absorb(y, _log_over_psi(x, a)),
         lambda a, x, y: where(
-            equal(x, 0), gamma_density(a - 1, x) - y, y * ((a - 1 - x) / where(equal(x, 0), 1, x))
+            equal(x, 0), gamma_density(a - 1, x) - y, y * ((a - 1) / where(equal(x, 0), 1, x) - 1)
         ),
     )
     tex = r"\frac{{x}^{{a} - 1} e^{-{x}}}{\Gamma({a})}"
@@ -164,7 +164,8 @@ gammaincc = function_of(GammaIncCGrad, reference=special.gammaincc)
 
 
 def _quantile_slope(a: Any, y: Any) -> Any:
-    return negative(absorb(y, gamma_ratio(a, log(y))))
+    inside = less(y, math.inf)
+    return where(inside, negative(absorb(y, gamma_ratio(a, log(where(inside, y, 1))))), math.inf)
 
 
 class GammaIncInvGrad(Elementwise):
