@@ -337,6 +337,22 @@ def test_forward_works_on_raw_arrays_and_leaves_them_as_they_are():
         make(lambda x: "text").apply(x)
 
 
+def test_forward_gets_an_ndarray_also_where_0_d_and_a_python_number_as_it_is():
+    seen = []
+
+    class Seen(ga.Grad):
+        def forward(x, n):
+            seen.append((type(x), type(n)))
+            return x * n
+
+        def backward(y_bar, x, n):
+            return y_bar * n, None
+
+    assert ga.grad(Seen.apply)(1.5, 2).item() == 2.0
+    y = Seen.apply(ga.array([1.5], dtype="float32"), 2.5)
+    assert seen == [(np.ndarray, int), (np.ndarray, float)] and y.dtype == np.float32
+
+
 def test_unknown_names_are_refused_when_the_op_is_defined():
     with pytest.raises(TypeError, match="asks for z; it can name"):
         make(push=lambda x, z: x)

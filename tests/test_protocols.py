@@ -17,6 +17,8 @@ Y = np.array([1.0, 2.0, 3.0])
         lambda x: np.mean(x, 0, None, None, True),
         lambda x: np.sum(x, 0, None, None),
         lambda x: np.max(x, 0, None, True),
+        lambda x: np.amax(x, 1),
+        lambda x: np.amin(x, 1),
         lambda x: np.var(x, 0, None, None, 1),
         lambda x: np.std(x, None, None, None, 1, keepdims=True),
         lambda x: np.cumsum(x, 1, None, None),
@@ -80,3 +82,9 @@ def test_adding_to_a_numpy_array_in_place_says_what_to_write():
     with pytest.raises(TypeError, match=r"b = b \+ x"):
         b += ga.array(Y)
     assert (b == 0).all()
+
+
+def test_questions_about_a_form_take_keywords_too():
+    x = ga.array(X, requires_grad=True)
+    assert (np.shape(a=x), np.ndim(a=x), np.size(a=x)) == ((2, 3), 2, 6)
+    assert np.array2string(a=x, precision=1) == np.array2string(X, precision=1)

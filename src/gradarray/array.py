@@ -172,9 +172,7 @@ class GradArray(ArrayMethods):
         Read-only, since a recorded result may still need them; copy to change them.
         """
         self._check_may_leave()
-        view = self._array.view()
-        view.flags.writeable = False
-        return view
+        return read_only(self._array)
 
     def _check_may_leave(self) -> None:
         if mode.rule and self._node is not None:
@@ -481,6 +479,13 @@ def holds_arrays(value: Any) -> bool:
         if issubclass(kind, (list, tuple)) and any(map(holds_arrays, value)):
             return True
     return False
+
+
+def read_only(data: Any) -> np.ndarray:
+    """The same values as an ndarray, also where 0-d, that cannot be written to."""
+    view = np.asarray(data).view()
+    view.flags.writeable = False
+    return view
 
 
 def has_values(x: Any) -> bool:

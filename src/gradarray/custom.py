@@ -17,7 +17,7 @@ import numpy as np
 
 from . import graph
 from .algebra import RECORDED_SWEEP, Kind, Plan, Rule, at_end, given, project, spread
-from .array import GradArray, wrap
+from .array import GradArray, read_only, wrap
 from .errors import RuleError, message
 from .graph import Grad, Meta, mode, recording
 
@@ -175,20 +175,17 @@ def _read_forward(cls: Any, forward: Any) -> tuple[tuple[str, ...], dict[str, An
 
 
 def _users_forward(op: Any, fn: Any) -> Any:
-    """A user's forward, with operands that it cannot change, and results that are arrays."""
+    """A user's forward: arrays that it cannot change go in, and arrays come out.
 
-    def forward(*arrays: Any, **params: Any) -> Any:
-        y = fn(*(_read_only(x) for x in arrays), **params)
+    A Python number goes in as it is, since as an array it would promote float32.
+    """
+
+    def forward(*values: Any, **params: Any) -> Any:
+        numpys = (np.ndarray, np.generic)
+        y = fn(*(read_only(x) if isinstance(x, numpys) else x for x in values), **params)
         return tuple(_raw(op, part) for part in y) if isinstance(y, tuple) else _raw(op, y)
 
     return forward
-
-
-def _read_only(x: Any) -> Any:
-    if isinstance(x, np.ndarray):
-        x = x.view()
-        x.flags.writeable = False
-    return x
 
 
 def _raw(op: Any, y: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .array import GradArray, method
+from .array import GradArray, method, read_only
 from .errors import message
 
 
@@ -61,7 +61,8 @@ def array_function(self: GradArray, function: Any, types: Any, args: Any, kwargs
     name = f"{home}.{getattr(function, '__name__', function)}"
     if fn is None:
         if function in _ON_VALUES:
-            return function(*_values(args), **kwargs)
+            named = dict(zip(kwargs, _values(kwargs.values())))
+            return function(*_values(args), **named)
         raise _unsupported(name)
     if len(args) != 1 or kwargs:
         args, kwargs = _as_ours(function, fn, args, kwargs)
@@ -133,7 +134,7 @@ _ACCUMULATIONS |= {np.maximum: "cummax", np.minimum: "cummin"}
 
 
 def _values(args: Any) -> tuple[Any, ...]:
-    return tuple(a._array if isinstance(a, GradArray) else a for a in args)
+    return tuple(read_only(a._array) if isinstance(a, GradArray) else a for a in args)
 
 
 def _unsupported(name: str) -> TypeError:

@@ -364,3 +364,27 @@ def test_a_weighted_loss_saves_its_weight():
     assert list(loss.state_dict()) == ["weight"]
     assert loss.get_config()["weight"] is WEIGHT
     assert list(nn.CrossEntropyLoss().state_dict()) == []
+
+
+NAN_ROW = np.where(np.arange(30).reshape(6, 5) == 7, np.nan, 0.5)
+WITH_NAN = {
+    "binary_cross_entropy": (NAN_ROW, PROBABILITIES),
+    "binary_cross_entropy_with_logits": (NAN_ROW, PROBABILITIES),
+    "mse_loss": (NAN_ROW, OTHER),
+    "l1_loss": (NAN_ROW, OTHER),
+    "smooth_l1_loss": (NAN_ROW, OTHER),
+    "huber_loss": (NAN_ROW, OTHER),
+    "cross_entropy": (NAN_ROW, LABELS),
+    "nll_loss": (NAN_ROW, np.full(6, 2)),
+    "kl_div": (NAN_ROW, PROBABILITIES),
+    "hinge_embedding_loss": (NAN_ROW[:, 2], SIGNS),
+    "multi_margin_loss": (NAN_ROW, LABELS),
+    "soft_margin_loss": (NAN_ROW, OTHER),
+}
+
+
+@pytest.mark.parametrize("name", WITH_NAN)
+def test_a_nan_in_the_input_shows_in_the_loss_and_nowhere_else(name):
+    losses = one_by_one(getattr(F, name), *WITH_NAN[name])
+    there = np.isnan(losses)
+    assert there.sum() == 1 and np.argwhere(there)[0][0] == 1

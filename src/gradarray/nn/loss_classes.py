@@ -9,7 +9,7 @@ import numpy as np
 from ..array import GradArray
 from ..errors import ShapeError, message
 from ..ops.activations import log_sigmoid
-from ..ops.compare import greater, maximum, not_equal, where
+from ..ops.compare import greater, less_equal, maximum, not_equal, where
 from ..ops.exponential import exp, log
 from ..ops.functional import known, log_softmax, one_hot
 from ..ops.powers import square
@@ -194,8 +194,8 @@ def binary_cross_entropy(
 def _log_above(p: Any, floor: Any) -> Any:
     """log p, and the floor where that is lower (at p = 0, where log has no value)."""
     low = float(np.exp(np.float64(-100)))
-    safe = greater(p, low)
-    return where(safe, log(where(safe, p, p.dtype.type(1))), floor)
+    cut = less_equal(p, low)  # not greater: so a NaN is not cut, and shows in the loss
+    return where(cut, floor, log(where(cut, p.dtype.type(1), p)))
 
 
 def binary_cross_entropy_with_logits(

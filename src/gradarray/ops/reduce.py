@@ -173,7 +173,7 @@ class MinGrad(Reduction):
     tex = r"\min {x}"
 
 
-@public(numpy=np.max, op=MaxGrad, method=True, aliases=("amax",), cases=DISTINCT)
+@public(numpy=(np.max, np.amax), op=MaxGrad, method=True, aliases=("amax",), cases=DISTINCT)
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     r"""y = \max_i x_i over `axis`. dy/dx_i is 1 at the maximum; k ties share it as 1/k each.
 
@@ -186,7 +186,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     return over_axes(MaxGrad, some(x, axis, "max"), axis, keepdims)
 
 
-@public(numpy=np.min, op=MinGrad, method=True, aliases=("amin",), cases=DISTINCT)
+@public(numpy=(np.min, np.amin), op=MinGrad, method=True, aliases=("amin",), cases=DISTINCT)
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> GradArray:
     r"""y = \min_i x_i over `axis`. dy/dx_i is 1 at the minimum; k ties share it as 1/k each.
 
