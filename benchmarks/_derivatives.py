@@ -1,4 +1,4 @@
-"""What derivatives.py measures: each derivative in gradarray, PyTorch and JAX, as its experts write it.
+"""What derivatives.py measures, in gradarray, PyTorch and JAX, as their experts write it.
 
 A problem's calls all give the same numbers, as NumPy arrays or as their library's own.
 """
@@ -25,7 +25,7 @@ Call = Callable[[], Any]
 
 
 class Problem(NamedTuple):
-    """One derivative. A call's name begins with its library; two spellings may stand side by side."""
+    """One derivative; the name of a call begins with its library."""
 
     title: str
     calls: dict[str, Call]

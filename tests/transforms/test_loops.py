@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.transforms.checkpoint import fewest_advances
+from gradarray.transforms.snapshots import fewest_advances
 
 
 def modes(f, x):
@@ -86,6 +86,28 @@ def test_a_loop_with_snapshots_needs_little_memory():
     assert peak(snapshots=10) < peak() / 10
 
 
+@pytest.mark.parametrize("snapshots", [1, 2, 5])
+def test_a_loop_with_snapshots_finds_what_single_steps_take_from_around(snapshots):
+    # c -> w_k c: the derivative by w_k is the product of the others.
+    ws = [ga.array(w, requires_grad=True) for w in (2.0, 3.0, 5.0, 7.0)]
+    body = lambda k, c: ws[k] * c if k != 2 else c * ws[k] * ws[0]
+    ga.fori_loop(0, 4, body, 1.0, snapshots=snapshots).backward()
+    assert [w.grad.item() for w in ws] == [2 * 2.0 * 105, 4.0 * 35, 4.0 * 21, 4.0 * 15]
+
+
+@pytest.mark.parametrize("snapshots", [1, 2, 5])
+def test_steps_that_are_run_again_draw_what_they_drew(snapshots):
+    # c -> c u_k: the derivative is the product of the numbers drawn.
+    f = lambda x: ga.scan(
+        lambda c, _: (c * ga.random.uniform(), None), x, length=6, snapshots=snapshots
+    )[0]
+    ga.random.seed(4)
+    drawn = [ga.random.uniform().item() for _ in range(7)]
+    ga.random.seed(4)
+    assert ga.grad(f)(1.0).item() == pytest.approx(np.prod(drawn[:6]), rel=1e-14)
+    assert ga.random.uniform().item() == drawn[6]
+
+
 def test_weights_from_around_a_checkpoint_get_their_gradient():
     w = ga.array([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     x = ga.array([0.1, -0.2])
@@ -135,6 +157,53 @@ def test_while_loop_finds_its_length():
     assert root(2.0).item() == pytest.approx(2**0.5, rel=1e-15)
     slopes = [ga.grad(root)(2.0).item(), ga.jvp(root, (2.0,), (1.0,))[1].item()]
     assert slopes == pytest.approx([0.5 / 2**0.5] * 2, rel=1e-10)
+
+
+@pytest.mark.parametrize("snapshots", [1, 2, 3, 7, 100])
+def test_while_loop_with_snapshots_in_every_mode(snapshots):
+    # c -> c x from x while c < 50: 1.5^10 is the first above, so x^10 around there.
+    how = {"snapshots": snapshots}
+    f = lambda x: ga.while_loop(lambda c: c < 50, lambda c: c * x, x, **how)
+    x = 1.5
+    assert f(x).item() == pytest.approx(x**10, rel=1e-14)
+    first, second = 10 * x**9, 90 * x**8
+    found = [v.item() for v in modes(f, x)]
+    assert found == pytest.approx([first] * 2 + [second] * 4, rel=1e-13)
+    assert ga.grad(lambda x: ga.while_loop(lambda c: c < 1, lambda c: c * x, x, **how))(x) == 1
+    with pytest.raises(ga.GraphError, match="not finished after 9 steps"):
+        ga.grad(lambda x: ga.while_loop(lambda c: c > 0, lambda c: c, x, max_steps=9, **how))(x)
+    with pytest.raises(ga.ShapeError, match="while_loop: the carry changes shape"):
+        ga.grad(lambda x: ga.while_loop(lambda c: True, lambda c: c * np.ones(2), x, **how))(x)
+
+
+@pytest.mark.parametrize("snapshots", [1, 4, 20])
+def test_a_while_loop_keeps_no_more_than_its_snapshots(snapshots):
+    def peak(**how):
+        x = ga.array(np.full(10_000, 3.0), requires_grad=True)
+        tracemalloc.start()
+        try:
+            y = ga.while_loop(lambda c: c[0] > 1, lambda c: ga.sin(c) * 0.01 + c * 0.98, x, **how)
+            y.sum().backward()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # Beside them: two recorded steps (7 arrays each), the cotangent on its way, the gradient.
+    assert peak(snapshots=snapshots) < (snapshots + 20) * 80_000
+
+
+@pytest.mark.parametrize(("steps", "snapshots"), [(300, 10), (1000, 5), (700, 40), (65, 64)])
+def test_a_while_loop_runs_few_more_steps_again_than_a_loop_of_known_length(steps, snapshots):
+    calls = 0
+
+    def body(c):
+        nonlocal calls
+        calls += 1
+        return c + 1.0
+
+    ga.grad(lambda x: ga.while_loop(lambda c: c < steps, body, x, snapshots=snapshots))(0.0)
+    assert steps + fewest_advances(steps, snapshots) <= calls
+    assert calls <= 1.25 * (steps + fewest_advances(steps, snapshots))
 
 
 def test_each_example_stops_by_itself():

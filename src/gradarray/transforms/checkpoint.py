@@ -2,14 +2,12 @@
 
 A recomputed node keeps the inputs of a function instead of everything inside it; a walk that comes
 to it runs the function again. Arrays that the function takes from around it (a layer's weights)
-are found by running it once, and are parents of the node like its arguments. A long loop keeps a
-fixed number of snapshots of its carry, placed so that the fewest steps are run again.
+are found by running it once, and are parents of the node like its arguments.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,15 +17,12 @@ import numpy as np
 from .. import graph, tree
 from ..algebra import RECORDED_SWEEP, given
 from ..array import GradArray, lift, wrap
-from ..errors import message
-from ..graph import Grad, mode, next_seq, no_grad
+from ..graph import Grad, mode, next_seq
 from ..ops.control import alias
-from ..ops.join import stack
 from ..random.generator import generators
 from ..record import handle_on
 from . import push
 from .pull import sweep
-from .steps import run_scan, step
 
 
 class RecomputedGrad(Grad, internal=True):
@@ -129,18 +124,18 @@ def recording_here() -> Iterator[None]:
 def replayed(state: Any) -> Iterator[None]:
     """Random numbers as they were drawn the first time; the streams go on where they were."""
     now = drawn_state()
-    _restore(state)
+    restore(state)
     try:
         yield
     finally:
-        _restore(now)
+        restore(now)
 
 
 def drawn_state() -> list[tuple[Any, Any, Any]]:
     return [(g, g.key._data, g.counter._data) for g in generators]
 
 
-def _restore(state: Iterable[tuple[Any, Any, Any]]) -> None:
+def restore(state: Iterable[tuple[Any, Any, Any]]) -> None:
     for generator, key, counter in state:
         generator.key._rebind(key)
         generator.counter._rebind(counter)
@@ -234,250 +229,3 @@ def node_for(
     node.inner = True
     node.seq = next_seq()
     return list(handle_on(node, tuple(y._data for y in ys)))
-
-
-# Long loops -------------------------------------------------------------------------------------
-
-
-def binomial(snapshots: int, repeats: int) -> int:
-    """How many steps so many snapshots can reverse if none is run more than `repeats` times."""
-    return math.comb(snapshots + repeats, snapshots) if repeats >= 0 else 0
-
-
-@functools.lru_cache(maxsize=65536)
-def fewest_advances(steps: int, snapshots: int) -> int:
-    r"""The least number of steps run to reverse a loop, the recorded ones not counted.
-
-    t(l, s) = r l - \binom{s + r}{s + 1}, r the least with \binom{s + r}{s} >= l; the start is one
-    of the s snapshots. (Griewank & Walther, "Evaluating Derivatives", 2nd ed., section 12.3.)
-
-    >>> [fewest_advances(*case) for case in [(10, 3), (56, 5), (100, 10), (300, 10)]]
-    [15, 140, 222, 836]
-    """
-    if steps <= 1:
-        return 0
-    r = 0
-    while binomial(snapshots, r) < steps:
-        r += 1
-    return r * steps - binomial(snapshots + 1, r - 1)
-
-
-@functools.lru_cache(maxsize=65536)
-def next_snapshot(steps: int, snapshots: int) -> int:
-    """After how many steps to take the next snapshot, `snapshots` being free with the start's."""
-    best, at = None, 1
-    r = 0
-    while binomial(snapshots, r) < steps:
-        r += 1
-    # The best place lies among those whose two parts are reversed with r - 1 and r repeats.
-    low = max(1, steps - binomial(snapshots - 1, r))
-    high = min(steps - 1, binomial(snapshots, r - 1))
-    for m in range(low, max(high, low) + 1):
-        cost = m + fewest_advances(steps - m, snapshots - 1) + fewest_advances(m, snapshots)
-        if best is None or cost < best:
-            best, at = cost, m
-        if cost == fewest_advances(steps, snapshots):
-            break
-    return at
-
-
-class LoopRecomputation(Recomputation):
-    """The plan of a loop with snapshots: reversed step by step, each recorded alone."""
-
-    def __init__(self, whole: Any, loop: _Loop, count: int) -> None:
-        super().__init__(whole, count)
-        self.loop = loop
-
-    def _pull(self, variant: int, node: Any, y_bar: Any) -> tuple[Any, ...]:
-        if variant == RECORDED_SWEEP:
-            return super()._pull(variant, node, y_bar)  # on a graph of every step
-        return self.loop.pull(variant, node, y_bar)
-
-
-class _Loop:
-    """A scan whose carries are kept at a few steps only."""
-
-    def __init__(
-        self, f: Any, forms: tuple[Any, Any], counts: tuple[int, int], steps: int, reverse: bool,
-        snapshots: int,
-    ) -> None:  # fmt: skip
-        self.f, self.forms, self.counts = f, forms, counts
-        self.steps, self.reverse, self.snapshots = steps, reverse, snapshots
-        self.kept: list[tuple[int, list[Any]]] = []
-        self.y_form: Any = None
-        self.advances = 0
-        self.last: Any = None
-
-    def at(self, k: int) -> int:
-        """Where step k reads its x and writes its y."""
-        return self.steps - 1 - k if self.reverse else k
-
-    def run(self, k: int, carry: list[Any], xs: list[Any]) -> tuple[list[Any], list[Any]]:
-        """Step k on leaves: (carry, y)."""
-        c = tree.unflatten(self.forms[0], carry)
-        x = tree.unflatten(self.forms[1], [column[self.at(k)] for column in xs])
-        new, y = step(self.f, c, x)
-        y_leaves, self.y_form = tree.flatten(y)
-        return tree.flatten(new)[0], [lift(v) for v in y_leaves]
-
-    def forward(self, carry: list[Any], xs: list[Any]) -> tuple[list[Any], list[list[Any]]]:
-        """The loop without its last step, nothing recorded, snapshots taken on the way."""
-        self.kept = [(0, carry)]
-        free, position = self.snapshots - 1, 0
-        wanted = self._next(position, free)
-        ys = []
-        with no_grad():
-            for k in range(self.steps - 1):
-                carry, y = self.run(k, carry, xs)
-                self.advances += 1
-                ys.append(y)
-                if k + 1 == wanted:
-                    self.kept.append((wanted, carry))
-                    position, free = wanted, free - 1
-                    wanted = self._next(position, free)
-        return carry, ys
-
-    def _next(self, position: int, free: int) -> int:
-        rest = self.steps - position
-        return position + next_snapshot(rest, free + 1) if free > 0 and rest > 1 else -1
-
-    def pull(self, variant: int, node: Any, y_bar: Any) -> tuple[Any, ...]:
-        n_carry = self.counts[0]
-        raw = [wrap(x) for x in node.saved]
-        xs = raw[n_carry:]
-        bars = list(y_bar)
-        carry_bar = bars[:n_carry]
-        ys_bar = bars[n_carry:]
-        xs_bar = [np.zeros(x.shape, x.dtype) for x in xs]
-        outside: dict[Grad, Any] = {}
-
-        def reverse_step(k: int, carry: list[Any]) -> None:
-            nonlocal carry_bar
-            with recording_here(), replayed(node.random):
-                held = self.last if k == self.steps - 1 else None
-                self.last = None
-                if held is None:
-                    inputs, outputs, floor = self._recorded(k, carry, xs)
-                else:
-                    inputs, outputs, floor = held
-            seeds: dict[Grad, Any] = {}
-            part = [b[self.at(k)] for b in ys_bar]
-            for out, c in zip(outputs, [*carry_bar, *part], strict=True):
-                if out._node is not None:
-                    old = seeds.get(out._node)
-                    seeds[out._node] = c if old is None else old + c
-            order, _ = graph.ancestry(list(seeds), floor)
-            arrived = sweep(order, seeds, variant)
-            for captured, c in seeds.items():
-                old = outside.get(captured)
-                outside[captured] = c if old is None else old + c
-            found = [arrived.get(x._node) if x._node is not None else None for x in inputs]
-            carry_bar = [
-                np.zeros(x.shape, x.dtype) if c is None else c
-                for x, c in zip(inputs[:n_carry], found[:n_carry], strict=True)
-            ]
-            for column, c in zip(xs_bar, found[n_carry:], strict=True):
-                if c is not None:
-                    column[self.at(k)] = c
-
-        def advance(k: int, stop: int, carry: list[Any]) -> list[Any]:
-            outer, mode.raw = mode.raw, 0
-            try:
-                with no_grad(), replayed(node.random):
-                    for j in range(k, stop):
-                        carry, _ = self.run(j, carry, xs)
-                        self.advances += 1
-            finally:
-                mode.raw = outer
-            return carry
-
-        def reverse_part(low: int, carry: list[Any], high: int, snapshots: int) -> None:
-            """Reverse the steps from `low` to `high`; `low`'s is one of so many snapshots."""
-            while high - low > 1 and snapshots > 1:
-                middle = low + next_snapshot(high - low, snapshots)
-                reverse_part(middle, advance(low, middle, carry), high, snapshots - 1)
-                high = middle
-            for k in range(high - 1, low - 1, -1):
-                reverse_step(k, advance(low, k, carry))
-
-        high = self.steps
-        for number in range(len(self.kept) - 1, -1, -1):
-            low, carry = self.kept[number]
-            if high == self.steps and self.last is not None:
-                reverse_step(high - 1, [])
-                high -= 1
-            if high > low:
-                reverse_part(low, carry, high, self.snapshots - number)
-            high = low
-        found: list[Any] = []
-        for parent, c in zip(node.parents, [*carry_bar, *xs_bar], strict=False):
-            found.append(None if parent is None else c)
-        for parent in node.parents[len(found) :]:
-            found.append(outside.pop(parent, None))
-        return tuple(found)
-
-    def _recorded(
-        self, k: int, carry: list[Any], xs: list[Any]
-    ) -> tuple[list[Any], list[Any], int]:
-        """Step k recorded on leaves of its own: its inputs, its results, and the floor."""
-        x = [column[self.at(k)] for column in xs]
-        inputs = [leaf_on(v) for v in (*carry, *x)]
-        nodes = [v._node.seq for v in inputs if v._node is not None]
-        floor = min(nodes, default=next_seq())
-        n = self.counts[0]
-        new, y = step(
-            self.f,
-            tree.unflatten(self.forms[0], inputs[:n]),
-            tree.unflatten(self.forms[1], inputs[n:]),
-        )
-        y_leaves, self.y_form = tree.flatten(y)
-        return inputs, [*tree.flatten(new)[0], *map(lift, y_leaves)], floor
-
-
-def leaf_on(x: GradArray) -> GradArray:
-    out = wrap(x._data)
-    if out.dtype.kind in "fc":
-        out._node = graph.leaf(out)
-    return out
-
-
-def checkpointed_scan(
-    f: Any, init: Any, xs: Any, steps: int, reverse: bool, snapshots: int
-) -> tuple[Any, Any]:
-    """`scan` with at most `snapshots` carries kept."""
-    if snapshots < 1:
-        raise ValueError(message("scan", f"snapshots is at least 1, not {snapshots}."))
-    carry_leaves, carry_form = tree.flatten(init)
-    x_leaves, x_form = tree.flatten(xs)
-    if steps == 0 or not mode.grad:
-        return run_scan(f, init, xs, steps, reverse)
-    counts = (len(carry_leaves), len(x_leaves))
-    loop = _Loop(f, (carry_form, x_form), counts, steps, reverse, snapshots)
-    state = drawn_state()
-    carry, ys = loop.forward([c.detach() for c in carry_leaves], [x.detach() for x in x_leaves])
-    inputs, outputs, floor = loop._recorded(steps - 1, carry, [x.detach() for x in x_leaves])
-    n = counts[0]
-    ys.append([y.detach() for y in outputs[n:]])
-    if reverse:
-        ys.reverse()
-    captured = captured_by(outputs, floor, [])
-    loop.last = (inputs, outputs, floor)
-    columns = [stack([row[k] for row in ys]) for k in range(len(outputs) - n)]
-
-    def whole(*leaves: Any) -> Any:
-        return run_scan(
-            f,
-            tree.unflatten(carry_form, list(leaves[:n])),
-            tree.unflatten(x_form, list(leaves[n:])),
-            steps,
-            reverse,
-        )
-
-    plan = LoopRecomputation(whole, loop, len(carry_leaves) + len(x_leaves))
-    results = node_for(
-        whole, [*carry_leaves, *x_leaves], captured, [*outputs[:n], *columns], state, plan
-    )
-    y_form = loop.y_form
-    return tree.unflatten(carry_form, results[:n]), tree.unflatten(y_form, results[n:])
-
-

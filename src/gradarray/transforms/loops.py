@@ -14,12 +14,12 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, lift
-from ..errors import DTypeError, GraphError, ShapeError, message
+from ..errors import DTypeError, ShapeError, message
 from ..graph import mode
 from ..ops.compare import where
 from ..ops.logical import logical_and
 from .batch import Batched, base
-from .checkpoint import checkpointed_scan
+from .snapshots import check_steps, snapshot_scan, snapshot_while
 from .steps import run_scan, same_carry
 
 
@@ -48,7 +48,7 @@ def scan(
     steps = _length("scan", xs, length)
     init = tree.map(lambda x: lift(x, "scan"), init)
     if snapshots is not None and not mode.levels:
-        return checkpointed_scan(f, init, xs, steps, reverse, snapshots)
+        return snapshot_scan(f, init, xs, steps, reverse, snapshots)
     return run_scan(f, init, xs, steps, reverse)
 
 
@@ -85,22 +85,26 @@ def while_loop(
     init: Any,
     *,
     max_steps: int | None = None,
+    snapshots: int | None = None,
 ) -> Any:
     """The first carry for which `cond(carry)` is false, of carry = body(carry).
 
     Differentiable in both modes: the derivative is that of the steps taken. Inside vmap each
-    example stops by itself. Raises GraphError after `max_steps`, if given.
+    example stops by itself. `snapshots` bounds the memory as in `scan`, for a few more steps run
+    again, since how many there will be is not known. Raises GraphError after `max_steps`, if given.
 
     >>> import gradarray as ga
     >>> ga.while_loop(lambda x: x < 100, lambda x: x * 3, 2.0)
     GradArray(162., dtype=float64)
     """
     carry = tree.map(lambda x: lift(x, "while_loop"), init)
+    if snapshots is not None and mode.grad and not mode.levels:
+        going = lambda carry: _any(lift(cond(carry)))
+        return snapshot_while(going, body, carry, max_steps, snapshots)
     going = lift(cond(carry))
     taken = 0
     while _any(going):
-        if max_steps is not None and taken >= max_steps:
-            raise GraphError(message("while_loop", f"not finished after {max_steps} steps."))
+        check_steps(taken, max_steps)
         if type(going) is Batched:
             with _untaken():
                 new = same_carry("while_loop", carry, body(carry))

@@ -25,12 +25,12 @@ def run_scan(f: Any, init: Any, xs: Any, steps: int, reverse: bool) -> tuple[Any
     return carry, tree.map(lambda *parts: stack(list(parts)), *ys) if ys else None
 
 
-def step(f: Any, carry: Any, x: Any) -> tuple[Any, Any]:
+def step(f: Any, carry: Any, x: Any, op: str = "scan") -> tuple[Any, Any]:
     """One step, its carry checked."""
     result = f(carry, x)
     if not isinstance(result, tuple) or len(result) != 2:
-        raise TypeError(message("scan", "the step must return (carry, y)."))
-    return same_carry("scan", carry, result[0]), result[1]
+        raise TypeError(message(op, "the step must return (carry, y)."))
+    return same_carry(op, carry, result[0]), result[1]
 
 
 def same_carry(op: str, before: Any, after: Any, what: str = "carry") -> Any:
