@@ -24,6 +24,8 @@ from .algebra import Elementwise, Linear, Multilinear, Reduction
 from .array import GradArray
 from .choices import set_subgradient
 from .custom import Custom
+from .dlpack import from_dlpack
+from .dtypes import *
 from .errors import AnomalyError, ConvergenceError, DTypeError, GraphError, RuleError, ShapeError
 from .graph import Grad, enable_grad, is_grad_enabled, no_grad
 from .ops.activations import *
@@ -34,6 +36,7 @@ from .ops.contract import *
 from .ops.control import *
 from .ops.conv import *
 from .ops.create import *
+from .ops.cumulative import *
 from .ops.difference import *
 from .ops.edit import *
 from .ops.einsum import *
@@ -65,7 +68,9 @@ from .ops.split import *
 from .ops.stats import *
 from .ops.take import *
 from .ops.unfold import *
+from .ops.unique import *
 from .ops.vectors import *
+from .standard import __array_api_version__, __array_namespace_info__
 from .transforms import implicit
 from .transforms.anomaly import detect_anomaly
 from .transforms.batch import vmap

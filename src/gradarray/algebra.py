@@ -585,6 +585,7 @@ class _Given:
     astype: Callable[..., Any]
     real: Callable[..., Any]
     conj: Callable[..., Any]
+    copy: Callable[..., Any]
 
 
 given = _Given()

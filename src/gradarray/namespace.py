@@ -65,7 +65,7 @@ ATTRIBUTES = {
     "grad_fn": "use x._grad_op",
 }
 ATTRIBUTES |= dict.fromkeys(
-    ("cpu", "cuda", "device", "to_device"), "leave it out: arrays live in the machine's memory"
+    ("cpu", "cuda"), "leave it out: arrays live in the machine's memory"
 )
 ATTRIBUTES |= {
     name: f"it is about NumPy's memory; ask x.detach().numpy().{name}"

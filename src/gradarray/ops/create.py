@@ -1,4 +1,4 @@
-"""Making arrays: array, zeros, ones, full, copies, and NumPy's constants and dtypes."""
+"""Making arrays: array, zeros, ones, full, and copies."""
 
 from __future__ import annotations
 
@@ -8,77 +8,37 @@ import numpy as np
 
 from .. import array as arrays
 from .. import graph
-from ..algebra import Linear
+from ..algebra import Linear, given
 from ..array import GradArray, check_differentiable_dtype, from_user, holds_arrays, lift, wrap
+from ..errors import message
 from ..graph import mode
 from ..record import apply
 from ..registry import arr, case, public
+from ..standard import check_device
 from .join import stack
 from .shape import astype, broadcast_to, shape_of
 
 __all__ = [
     "array",
     "asarray",
-    "bool_",
-    "complex64",
-    "complex128",
     "copy",
-    "e",
     "empty",
     "empty_like",
-    "euler_gamma",
     "eye",
-    "float16",
-    "float32",
-    "float64",
     "full",
     "full_like",
     "identity",
-    "inf",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "nan",
-    "newaxis",
     "ones",
     "ones_like",
-    "pi",
     "tri",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
     "zeros",
     "zeros_like",
 ]
 
-from numpy import (  # NumPy's own: a dtype or a number is the same thing in both
-    bool_,
-    complex64,
-    complex128,
-    e,
-    euler_gamma,
-    float16,
-    float32,
-    float64,
-    inf,
-    int8,
-    int16,
-    int32,
-    int64,
-    nan,
-    newaxis,
-    pi,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
 
-
-def made(data: Any, requires_grad: bool | None = False) -> Any:
+def made(data: Any, requires_grad: bool | None = False, device: Any = None) -> Any:
     """A new array as a constant, or as a leaf; inside a sweep on raw arrays it stays raw."""
+    check_device(device)
     if mode.raw:
         return data
     out = wrap(data if data.shape else data[()])
@@ -133,17 +93,33 @@ def array(values: Any, dtype: Any = None, *, requires_grad: bool | None = None) 
     differentiable=False,
     cases=[case([[1, 2], [3, 4]]), case(2.5), case([1, 2], dtype="float32")],
 )
-def asarray(values: Any, dtype: Any = None) -> GradArray:
+def asarray(
+    values: Any, dtype: Any = None, *, device: Any = None, copy: bool | None = None
+) -> GradArray:
     """A GradArray as it is, anything else as `array` makes it.
+
+    With copy=True a GradArray is copied as well; copy=False raises ValueError where a copy would
+    be needed: for another dtype, and for all that is not a GradArray.
 
     >>> import gradarray as ga
     >>> x = ga.array([1.0])
     >>> ga.asarray(x) is x
     True
     """
-    if not isinstance(values, GradArray):
-        return array(values, dtype)
-    return values if dtype is None or values.dtype == dtype else astype(values, dtype)
+    check_device(device, "asarray")
+    as_it_is = isinstance(values, GradArray) and (dtype is None or values.dtype == dtype)
+    if as_it_is and not copy:
+        return values
+    if copy is False:
+        raise ValueError(
+            message(
+                "asarray",
+                f"a {type(values).__name__} does not become a GradArray "
+                f"{'' if dtype is None else f'of dtype {np.dtype(dtype)} '}without a copy.",
+                "Leave out copy=False; ga.from_dlpack(x, copy=False) shares memory.",
+            )
+        )
+    return array(values, dtype)
 
 
 @public(numpy=np.copy, op=CopyGrad, method=True, cases=[case(arr(2, 3)), case(arr())])
@@ -157,42 +133,51 @@ def copy(x: Any) -> GradArray:
     return apply(CopyGrad, lift(x, "copy"))
 
 
+given.copy = copy
+
+
 # Constants ----------------------------------------------------------------------------------------
 
 _SHAPES = [case((2, 3)), case(4), case((), dtype="float32"), case((2,), dtype=int)]
 
 
 @public(numpy=np.zeros, differentiable=False, cases=_SHAPES)
-def zeros(shape: Any, dtype: Any = None, *, requires_grad: bool = False) -> GradArray:
+def zeros(
+    shape: Any, dtype: Any = None, *, device: Any = None, requires_grad: bool = False
+) -> GradArray:
     """y_i = 0, an array of this shape; float64 by default.
 
     >>> import gradarray as ga
     >>> ga.zeros(2)
     GradArray([0., 0.], dtype=float64)
     """
-    return made(np.zeros(shape_of(shape), dtype or float), requires_grad)
+    return made(np.zeros(shape_of(shape), dtype or float), requires_grad, device)
 
 
 @public(numpy=np.ones, differentiable=False, cases=_SHAPES)
-def ones(shape: Any, dtype: Any = None, *, requires_grad: bool = False) -> GradArray:
+def ones(
+    shape: Any, dtype: Any = None, *, device: Any = None, requires_grad: bool = False
+) -> GradArray:
     """y_i = 1, an array of this shape; float64 by default.
 
     >>> import gradarray as ga
     >>> ga.ones(2)
     GradArray([1., 1.], dtype=float64)
     """
-    return made(np.ones(shape_of(shape), dtype or float), requires_grad)
+    return made(np.ones(shape_of(shape), dtype or float), requires_grad, device)
 
 
 @public(numpy=np.empty, reference=np.zeros, differentiable=False, cases=_SHAPES)
-def empty(shape: Any, dtype: Any = None, *, requires_grad: bool = False) -> GradArray:
+def empty(
+    shape: Any, dtype: Any = None, *, device: Any = None, requires_grad: bool = False
+) -> GradArray:
     """An array of this shape, to be filled; until then it holds zeros.
 
     >>> import gradarray as ga
     >>> ga.empty((2, 3)).shape
     (2, 3)
     """
-    return zeros(shape, dtype, requires_grad=requires_grad)
+    return zeros(shape, dtype, device=device, requires_grad=requires_grad)
 
 
 @public(
@@ -200,7 +185,12 @@ def empty(shape: Any, dtype: Any = None, *, requires_grad: bool = False) -> Grad
     cases=[case((2, 3), arr()), case((2, 3), arr(3)), case(2, 7), case((), 1.5, dtype="float32")],
 )
 def full(
-    shape: Any, fill_value: Any, dtype: Any = None, *, requires_grad: bool = False
+    shape: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    *,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> GradArray:
     """y_i = fill_value, broadcast to this shape; differentiable in the value.
 
@@ -210,7 +200,8 @@ def full(
     """
     if requires_grad or (not isinstance(fill_value, GradArray) and not holds_arrays(fill_value)):
         value = fill_value._data if isinstance(fill_value, GradArray) else fill_value
-        return made(np.full(shape_of(shape), value, dtype), requires_grad)
+        return made(np.full(shape_of(shape), value, dtype), requires_grad, device)
+    check_device(device, "full")
     y = broadcast_to(fill_value, shape)
     return y if dtype is None else astype(y, dtype)
 
@@ -225,7 +216,7 @@ _LIKE = [case(arr(2, 3)), case(arr(2, kind="int")), case(arr(2), dtype=int, shap
 
 @public(numpy=np.zeros_like, differentiable=False, cases=_LIKE)
 def zeros_like(
-    x: Any, dtype: Any = None, shape: Any = None, *, requires_grad: bool = False
+    x: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, requires_grad: bool = False
 ) -> GradArray:
     """y_i = 0, of the shape and dtype of x.
 
@@ -233,12 +224,12 @@ def zeros_like(
     >>> ga.zeros_like(ga.array([1.0, 2.0]))
     GradArray([0., 0.], dtype=float64)
     """
-    return made(np.zeros(*_like(x, dtype, shape)), requires_grad)
+    return made(np.zeros(*_like(x, dtype, shape)), requires_grad, device)
 
 
 @public(numpy=np.ones_like, differentiable=False, cases=_LIKE)
 def ones_like(
-    x: Any, dtype: Any = None, shape: Any = None, *, requires_grad: bool = False
+    x: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, requires_grad: bool = False
 ) -> GradArray:
     """y_i = 1, of the shape and dtype of x.
 
@@ -246,12 +237,12 @@ def ones_like(
     >>> ga.ones_like(ga.array([1.0, 2.0]))
     GradArray([1., 1.], dtype=float64)
     """
-    return made(np.ones(*_like(x, dtype, shape)), requires_grad)
+    return made(np.ones(*_like(x, dtype, shape)), requires_grad, device)
 
 
 @public(numpy=np.empty_like, reference=np.zeros_like, differentiable=False, cases=_LIKE)
 def empty_like(
-    x: Any, dtype: Any = None, shape: Any = None, *, requires_grad: bool = False
+    x: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, requires_grad: bool = False
 ) -> GradArray:
     """An array of the shape and dtype of x, to be filled; until then it holds zeros.
 
@@ -259,7 +250,7 @@ def empty_like(
     >>> ga.empty_like(ga.array([1.0, 2.0])).shape
     (2,)
     """
-    return zeros_like(x, dtype, shape, requires_grad=requires_grad)
+    return zeros_like(x, dtype, shape, device=device, requires_grad=requires_grad)
 
 
 @public(
@@ -267,7 +258,13 @@ def empty_like(
     cases=[case(arr(2, 3), 2.5), case(arr(3), 2, shape=(2,)), case(arr(2, kind="int"), 7)],
 )
 def full_like(
-    x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, requires_grad: bool = False
+    x: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    shape: Any = None,
+    *,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> GradArray:
     """y_i = fill_value, of the shape and dtype of x; differentiable in the value.
 
@@ -276,12 +273,18 @@ def full_like(
     GradArray([5., 5.], dtype=float64)
     """
     shape, dtype = _like(x, dtype, shape)
-    return full(shape, fill_value, dtype, requires_grad=requires_grad)
+    return full(shape, fill_value, dtype, device=device, requires_grad=requires_grad)
 
 
 @public(numpy=np.eye, differentiable=False, cases=[case(3), case(2, 3, 1), case(3, k=-1)])
 def eye(
-    N: int, M: int | None = None, k: int = 0, dtype: Any = float, *, requires_grad: bool = False
+    N: int,
+    M: int | None = None,
+    k: int = 0,
+    dtype: Any = float,
+    *,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> GradArray:
     """A matrix with 1 on its k-th diagonal and 0 elsewhere.
 
@@ -290,11 +293,13 @@ def eye(
     GradArray([[1., 0.],
                [0., 1.]], dtype=float64)
     """
-    return made(np.eye(N, M, k, dtype), requires_grad)
+    return made(np.eye(N, M, k, dtype), requires_grad, device)
 
 
 @public(numpy=np.identity, differentiable=False, cases=[case(3), case(2, dtype="float32")])
-def identity(n: int, dtype: Any = None, *, requires_grad: bool = False) -> GradArray:
+def identity(
+    n: int, dtype: Any = None, *, device: Any = None, requires_grad: bool = False
+) -> GradArray:
     """The identity matrix of n rows.
 
     >>> import gradarray as ga
@@ -302,7 +307,7 @@ def identity(n: int, dtype: Any = None, *, requires_grad: bool = False) -> GradA
     GradArray([[1., 0.],
                [0., 1.]], dtype=float64)
     """
-    return made(np.identity(n, dtype or float), requires_grad)
+    return made(np.identity(n, dtype or float), requires_grad, device)
 
 
 @public(numpy=np.tri, differentiable=False, cases=[case(3), case(2, 3, 1), case(3, k=-1)])

@@ -10,6 +10,7 @@ import numpy as np
 from ..array import GradArray, has_values, lift
 from ..errors import ShapeError, message
 from ..registry import arr, case, public
+from ..standard import check_device
 from .arithmetic import sign
 from .create import made
 from .exponential import power
@@ -48,6 +49,7 @@ def arange(
     step: Any = None,
     dtype: Any = None,
     *,
+    device: Any = None,
     requires_grad: bool = False,
 ) -> GradArray:
     """y_k = start + k step, up to but without `stop`; arange(stop) begins at 0.
@@ -64,7 +66,7 @@ def arange(
                 "Use ga.linspace, or start + step * ga.arange(n).",
             )
         )
-    return made(np.arange(*_values(start, stop, step), dtype=dtype), requires_grad)
+    return made(np.arange(*_values(start, stop, step), dtype=dtype), requires_grad, device)
 
 
 def _weights(num: Any, endpoint: bool, op: str) -> np.ndarray:
@@ -112,6 +114,7 @@ def linspace(
     dtype: Any = None,
     axis: int = 0,
     *,
+    device: Any = None,
     requires_grad: bool = False,
 ) -> Any:
     r"""y_k = (1 - t_k) start + t_k stop, t_k = k / (num - 1); differentiable in both ends.
@@ -122,6 +125,7 @@ def linspace(
     >>> ga.linspace(0.0, 1.0, 5)
     GradArray([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float64)
     """
+    check_device(device, "linspace")
     t = _weights(num, endpoint, "linspace")
     if not _on_graph(start, stop):
         start, stop = _values(start, stop)

@@ -36,6 +36,7 @@ __all__ = [
     "mod",
     "modf",
     "nan_to_num",
+    "nextafter",
     "remainder",
     "rint",
     "round",
@@ -339,6 +340,25 @@ def frexp(x: Any) -> tuple[GradArray, GradArray]:
     x = lift(x)
     b = apply(ExponentGrad, x)
     return apply(MantissaGrad, x, b), b
+
+
+class NextAfterGrad(Elementwise):
+    """y = the floating number next to a on the way to b; b itself where they are equal.
+
+    A question about the format of numbers: it has no derivative.
+
+    >>> import gradarray as ga
+    >>> ga.nextafter(1.0, 2.0) - 1.0
+    GradArray(2.22044605e-16, dtype=float64)
+    """
+
+    name = "nextafter"
+    forward = np.nextafter
+    partials = (None, None)
+    tex = r"\operatorname{nextafter}({a}, {b})"
+
+
+nextafter = elementwise(NextAfterGrad, numpy=np.nextafter, differentiable=False)
 
 
 class NanToNumGrad(Elementwise):

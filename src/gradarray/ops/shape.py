@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..algebra import Linear, given
-from ..array import GradArray, lift, method
+from ..array import GradArray, has_values, lift, method
 from ..errors import ShapeError, message
 from ..graph import flags
 from ..record import apply, recorded
 from ..registry import arr, case, public
+from ..standard import check_device
 from .axes import all_axes, one_axis
 
 __all__ = [
@@ -44,16 +45,19 @@ class ReshapeGrad(Linear):
         case(arr(1), ()),
     ],
 )
-def reshape(x: Any, shape: Any, order: str = "C") -> GradArray:
+def reshape(x: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> GradArray:
     """y holds the values of x, in C order, in another shape; one length may be -1.
 
-    With order="F" values are read and written with the first axis fastest. Raises ShapeError
-    where the sizes differ.
+    With order="F" values are read and written with the first axis fastest. With copy=True y has
+    memory of its own. Raises ShapeError where the sizes differ, ValueError where copy=False and
+    the values would have to be moved in memory.
 
     >>> import gradarray as ga
     >>> ga.reshape([[1.0, 2.0], [3.0, 4.0]], -1)
     GradArray([1., 2., 3., 4.], dtype=float64)
     """
+    if copy is not None:
+        return _placed(lift(x, "reshape"), shape, order, copy)
     if isinstance(x, GradArray) and order == "C" and not flags.special:
         try:
             y = x._data.reshape(shape)
@@ -69,6 +73,28 @@ def reshape(x: Any, shape: Any, order: str = "C") -> GradArray:
     if order == "F":
         return transpose(reshape(transpose(x), shape[::-1]))
     return apply(ReshapeGrad, x, shape=shape)
+
+
+def _placed(x: Any, shape: Any, order: str, copy: bool) -> Any:
+    """`x` in another shape, surely in other memory (copy=True) or in the same (copy=False)."""
+    y = reshape(x, shape, order)
+    if copy:
+        return given.copy(y)
+    if (
+        isinstance(x, GradArray)
+        and has_values(x)
+        and x.ndim
+        and x.size
+        and not np.may_share_memory(x._array, y._array)
+    ):
+        raise ValueError(
+            message(
+                "reshape",
+                f"the values of this array of shape {x.shape} cannot stay where they are.",
+                "Leave out copy=False.",
+            )
+        )
+    return y
 
 
 def shape_of(shape: Any) -> tuple[int, ...]:
@@ -269,15 +295,21 @@ class AsTypeGrad(Linear):
     cases=[case(arr(2, 3), "float32")],
     tags=("cast",),
 )
-def astype(x: Any, dtype: Any) -> GradArray:
+def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> GradArray:
     """y = x cast to `dtype`; a cast to integers or booleans ends the derivative.
+
+    With copy=False an array of this dtype is given back as it is.
 
     >>> import gradarray as ga
     >>> ga.astype([1.5, 2.5], "float32").dtype
     dtype('float32')
     """
+    if device is not None:
+        check_device(device, "astype")
     x = lift(x)
     dtype = np.dtype(dtype)
+    if not copy and x.dtype == dtype:
+        return x
     if isinstance(x, GradArray) and dtype.kind not in "fc":
         x = x.detach()
     return apply(AsTypeGrad, x, dtype=dtype)

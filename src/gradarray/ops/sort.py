@@ -1,4 +1,4 @@
-"""Order: sort, partition, topk, unique, and places in a sorted array.
+"""Order: sort, partition, topk, and places in a sorted array.
 
 A sorted array is a gather by indices that are computed from the values and have no derivative:
 dy_i/dx_j is 1 where j is the index of the i-th value.
@@ -26,13 +26,11 @@ __all__ = [
     "argpartition",
     "argsort",
     "digitize",
-    "isin",
     "lexsort",
     "partition",
     "searchsorted",
     "sort",
     "topk",
-    "unique",
 ]
 
 _DISTINCT = arr(3, 4, kind="distinct")
@@ -41,7 +39,15 @@ _DISTINCT = arr(3, 4, kind="distinct")
 class ArgSortGrad(Custom):
     """The indices that sort x along `axis`; equal values keep their order."""
 
-    forward = staticmethod(lambda x, *, axis: np.argsort(x, axis, kind="stable"))
+    @staticmethod
+    def forward(x: Any, *, axis: int, descending: bool) -> Any:
+        return _falling(x, axis) if descending else np.argsort(x, axis, kind="stable")
+
+
+def _falling(x: Any, axis: int) -> Any:
+    """The indices of descending values: turned round before and after, equals keep their order."""
+    order = np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+    return x.shape[axis] - 1 - order
 
 
 class ArgPartitionGrad(Custom):
@@ -55,12 +61,7 @@ class TopKGrad(Custom):
 
     @staticmethod
     def forward(x: Any, *, k: int, axis: int, largest: bool) -> Any:
-        if largest:
-            # Reversed before and after, so that a stable sort puts the first of equals first.
-            order = np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
-            order = x.shape[axis] - 1 - order
-        else:
-            order = np.argsort(x, axis, kind="stable")
+        order = _falling(x, axis) if largest else np.argsort(x, axis, kind="stable")
         return order[(Ellipsis, slice(k), *(slice(None),) * (-axis - 1))]
 
 
@@ -87,30 +88,12 @@ class DigitizeGrad(Custom):
     forward = staticmethod(lambda x, bins, *, right: np.digitize(x, bins, right))
 
 
-class IsInGrad(Custom):
-    """Which elements are in a set."""
-
-    forward = staticmethod(lambda x, test, *, invert: np.isin(x, test, invert=invert))
-
-
-class UniqueGrad(Custom):
-    """Of the distinct values in order: the index of the first, which each one is, how many."""
-
-    @staticmethod
-    def forward(x: Any, *, axis: Any, equal_nan: bool) -> Any:
-        _, index, inverse, counts = np.unique(
-            x, return_index=True, return_inverse=True, return_counts=True,
-            axis=axis, equal_nan=equal_nan,
-        )  # fmt: skip
-        return index, inverse, counts
-
-
 _first_of_equals = {
     name: choice(
         name, "equal values", 1.0,
         reason="each keeps its own place in the order, the first one the first",
     )
-    for name in ("sort", "partition", "topk", "unique")
+    for name in ("sort", "partition", "topk")
 }  # fmt: skip
 
 
@@ -131,35 +114,72 @@ def _flat(x: Any, axis: int | None, op: str) -> tuple[Any, int]:
 # Sorting ------------------------------------------------------------------------------------------
 
 
+def _order(x: Any, axis: int | None = -1, descending: bool = False) -> Any:
+    """The indices of a stable sort as NumPy finds them, for tests; of descending ones NaN first."""
+    if not descending:
+        return np.argsort(x, axis, kind="stable")
+    x, axis = (np.ravel(x), -1) if axis is None else (x, axis)
+    return np.lexsort((-x, ~np.isnan(x)), axis)
+
+
+def _sorted(x: Any, axis: int | None = -1, descending: bool = False) -> Any:
+    y = np.sort(x, axis)
+    return np.flip(y, -1 if axis is None else axis) if descending else y
+
+
+_ORDERS = [
+    case(_DISTINCT),
+    case(_DISTINCT, axis=0),
+    case(_DISTINCT, axis=None),
+    case(_DISTINCT, axis=0, descending=True),
+]
+
+
 @public(
     numpy=np.argsort,
-    reference=lambda x, axis=-1: np.argsort(x, axis, kind="stable"),
+    reference=_order,
     method=True,
     differentiable=False,
-    cases=[case(_DISTINCT), case(_DISTINCT, axis=0), case(_DISTINCT, axis=None)],
+    cases=_ORDERS,
 )
-def argsort(x: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> GradArray:
+def argsort(
+    x: Any,
+    axis: int | None = -1,
+    kind: Any = None,
+    *,
+    stable: Any = None,
+    descending: bool = False,
+) -> GradArray:
     """The indices that sort x along `axis` (None: x flattened); equal values keep their order.
 
-    `kind` and `stable` are accepted; the sort is always stable.
+    With `descending` the largest come first, before them NaN. `kind` and `stable` are accepted;
+    the sort is always stable.
 
     >>> import gradarray as ga
     >>> ga.argsort([3.0, 1.0, 2.0])
     GradArray([1, 2, 0], dtype=int64)
     """
     x, axis = _flat(x, axis, "argsort")
-    return apply(ArgSortGrad, x, axis=axis)
+    return apply(ArgSortGrad, x, axis=axis, descending=bool(descending))
 
 
 @public(
     numpy=np.sort,
-    reference=lambda x, axis=-1: np.sort(x, axis, kind="stable"),
-    cases=[case(_DISTINCT), case(_DISTINCT, axis=0), case(_DISTINCT, axis=None)],
+    reference=_sorted,
+    cases=_ORDERS,
 )
-def sort(x: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> GradArray:
+def sort(
+    x: Any,
+    axis: int | None = -1,
+    kind: Any = None,
+    *,
+    stable: Any = None,
+    descending: bool = False,
+) -> GradArray:
     r"""y = the values of x in ascending order along `axis` (None: of x flattened), NaN last.
 
-    dy_i/dx_j = 1 where j is the place of the i-th value; equal values keep their order.
+    With `descending` the other way round, NaN first. dy_i/dx_j = 1 where j is the place of the i-th
+    value; equal values keep their order.
 
     >>> import gradarray as ga
     >>> ga.sort([3.0, 1.0, 2.0])
@@ -167,7 +187,7 @@ def sort(x: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None)
     """
     x, axis = _flat(x, axis, "sort")
     _first_of_equals["sort"].met(x, lambda x: ties(x, axis))
-    return take_along_axis(x, argsort(x, axis), axis)
+    return take_along_axis(x, argsort(x, axis, descending=descending), axis)
 
 
 @method("sort")
@@ -295,44 +315,6 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[GradArra
     return take_along_axis(x, indices, axis), indices
 
 
-@public(
-    numpy=np.unique,
-    cases=[
-        case(arr(5, kind="distinct")),
-        case(arr(2, 3, low=0, high=3, kind="int"), return_index=True, return_counts=True),
-        case(arr(2, 3, low=0, high=3, kind="int"), return_inverse=True),
-        case(np.array([[2.0, 1.0], [0.0, 1.0], [2.0, 1.0]]), axis=0),
-    ],
-)
-def unique(
-    x: Any,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-    *,
-    equal_nan: bool = True,
-) -> Any:
-    """The distinct values of x in ascending order (with `axis`: its distinct slices).
-
-    On request also the index of the first of each, which of them each value of x is, and how
-    often each occurs, as a tuple in this order. The derivative goes to the first of equals.
-
-    >>> import gradarray as ga
-    >>> ga.unique([2.0, 1.0, 2.0], return_counts=True)
-    (GradArray([1., 2.], dtype=float64), GradArray([1, 2], dtype=int64))
-    """
-    x = lift(x, "unique")
-    axis = None if axis is None else one_axis(axis, x.ndim, "unique")
-    if axis is None:
-        _first_of_equals["unique"].met(x, lambda x: ties(x, None))
-    index, inverse, counts = apply(UniqueGrad, x, axis=axis, equal_nan=bool(equal_nan))
-    values = take(x, index, axis)
-    asked = ((return_index, index), (return_inverse, inverse), (return_counts, counts))
-    out = [values, *(found for wanted, found in asked if wanted)]
-    return out[0] if len(out) == 1 else tuple(out)
-
-
 # Places -------------------------------------------------------------------------------------------
 
 _SORTED = [-1.0, 0.0, 0.5, 1.5]
@@ -375,23 +357,3 @@ def digitize(x: Any, bins: Any, right: bool = False) -> GradArray:
     GradArray([1, 3, 2], dtype=int64)
     """
     return apply(DigitizeGrad, lift(x, "digitize"), lift(bins, "digitize"), right=bool(right))
-
-
-@public(
-    numpy=np.isin,
-    differentiable=False,
-    cases=[
-        case(arr(2, 3, low=0, high=4, kind="int"), [1, 3]),
-        case(arr(3, low=0, high=4, kind="int"), [1], invert=True),
-    ],
-)
-def isin(
-    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False
-) -> GradArray:
-    """Which elements are among `test_elements` (with invert=True: are not); boolean.
-
-    >>> import gradarray as ga
-    >>> ga.isin([0, 1, 2], [1, 5])
-    GradArray([False,  True, False], dtype=bool)
-    """
-    return apply(IsInGrad, lift(element, "isin"), lift(test_elements, "isin"), invert=bool(invert))

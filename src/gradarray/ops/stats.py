@@ -31,7 +31,12 @@ __all__ = [
     "var",
 ]
 
-_SPREAD = [*AXES, case(arr(4), ddof=1), case(arr(3, 2), axis=0, ddof=1)]
+_SPREAD = [
+    *AXES,
+    case(arr(4), ddof=1),
+    case(arr(3, 2), axis=0, ddof=1),
+    case(arr(4), correction=1),
+]
 
 
 @public(
@@ -96,15 +101,29 @@ def _centred(x: Any, axis: Any, dtype: Any, op: str) -> Any:
     return x - mean(x, axis=axis, keepdims=True)
 
 
-def _freedom(x: Any, axis: Any, ddof: float, op: str) -> float:
+def _freedom(x: Any, axis: Any, ddof: float | None, correction: float | None, op: str) -> float:
+    """n - ddof, under either of its two names."""
+    if ddof is not None and correction is not None:
+        raise ValueError(
+            message(op, f"ddof={ddof} and correction={correction} are two names of one number.")
+        )
+    ddof = (correction or 0) if ddof is None else ddof
     return builtins.max(counted(x.shape, axis, op) - ddof, 0)
 
 
 @public(numpy=np.var, method=True, cases=_SPREAD)
 def var(
-    x: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    ddof: float | None = None,
+    keepdims: bool = False,
+    *,
+    correction: float | None = None,
 ) -> GradArray:
     r"""y = \frac{1}{n - ddof} \sum_i |x_i - m|^2 over `axis`, m the mean of the n values.
+
+    ddof is 0 by default; `correction` is its other name.
 
     >>> import gradarray as ga
     >>> ga.var([1.0, 2.0, 6.0], ddof=1)
@@ -112,23 +131,30 @@ def var(
     """
     d = _centred(x, axis, dtype, "var")
     squares = square(absolute(d)) if is_complex(d) else square(d)
-    return sum(squares, axis=axis, keepdims=keepdims) / _freedom(d, axis, ddof, "var")
+    return sum(squares, axis=axis, keepdims=keepdims) / _freedom(d, axis, ddof, correction, "var")
 
 
 @public(numpy=np.std, method=True, cases=_SPREAD)
 def std(
-    x: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    ddof: float | None = None,
+    keepdims: bool = False,
+    *,
+    correction: float | None = None,
 ) -> GradArray:
     r"""y = \sqrt{\frac{1}{n - ddof} \sum_i |x_i - m|^2} over `axis`, m the mean of the n values.
 
-    It is the norm of x - m up to a factor: where all values are equal, its derivative is 0.
+    ddof is 0 by default; `correction` is its other name. It is the norm of x - m up to a factor:
+    where all values are equal, its derivative is 0.
 
     >>> import gradarray as ga
     >>> ga.std([1.0, 3.0])
     GradArray(1., dtype=float64)
     """
     d = _centred(x, axis, dtype, "std")
-    freedom = _freedom(d, axis, ddof, "std")
+    freedom = _freedom(d, axis, ddof, correction, "std")
     scale = np.sqrt(np.asarray(freedom, np.finfo(d.dtype).dtype))[()]
     return over_axes(NormGrad, d, axis, keepdims) / scale
 
