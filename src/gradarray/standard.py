@@ -101,7 +101,7 @@ def _namespace(x: GradArray, *, api_version: str | None = None) -> ModuleType:
                 f"This is {__array_api_version__}.",
             )
         )
-    return sys.modules[__package__]
+    return sys.modules[__name__.partition(".")[0]]
 
 
 _device: Any = property(lambda x: "cpu", doc='Where the array lives: "cpu", the machine\'s memory.')
