@@ -31,6 +31,7 @@ from .graph import Grad, enable_grad, is_grad_enabled, no_grad
 from .ops.activations import *
 from .ops.attention import *
 from .ops.avgpool import *
+from .ops.bessel import *
 from .ops.compare import *
 from .ops.contract import *
 from .ops.control import *

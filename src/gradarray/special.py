@@ -2,6 +2,7 @@
 
 from .namespace import visible as _visible
 from .ops.activations import log_expit
+from .ops.bessel import i0, i0e, i1, i1e, j0, j1, jn
 from .ops.entropy import entr, kl_div, logit, rel_entr, xlog1py, xlogy
 from .ops.functional import log_softmax, softmax
 from .ops.gamma import (
@@ -51,6 +52,13 @@ __all__ = [
     "gammaincinv",
     "gammaln",
     "gammasgn",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
+    "j0",
+    "j1",
+    "jn",
     "kl_div",
     "log_expit",
     "log_ndtr",

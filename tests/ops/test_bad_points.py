@@ -92,6 +92,7 @@ POINTS = {
     "xlogy(x, x)": (lambda x: ga.xlogy(x, x), 0.0, FLAT),
     "entr": (ga.entr, 0.0, FLAT),
     "rel_entr": (lambda x: ga.rel_entr(x, 0.5), 0.0, FLAT),
+    "i0e": (ga.special.i0e, 0.0, FLAT),
     # Infinite operands.
     "logsumexp of nothing": (lambda x: ga.logsumexp(pair(x, x)), -INF, FLAT),
     "logsumexp of one": (lambda x: ga.logsumexp(pair(x, -INF)), 2.0, [1.0, 0.0, 0.0, 0.0]),

@@ -186,6 +186,7 @@ MET = {
     "xlogy": (lambda x: ga.xlogy(x, x), 0.0, 1.0),
     "entr": (ga.entr, 0.0, 1.0),
     "rel_entr": (lambda x: ga.rel_entr(x, 0.5), 0.0, 1.0),
+    "i0e": (ga.special.i0e, 0.0, 1.0),
     "eigh": (lambda x: ga.linalg.eigh(ga.diag(ga.stack([x, 1.0])))[1].sum(), 1.0, 2.0),
     "svd": (lambda x: ga.linalg.svd(ga.diag(ga.stack([x, 1.0])))[0].sum(), 1.0, 2.0),
 }

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..algebra import Elementwise
 from ..array import GradArray, lift
-from ..errors import DTypeError, message
+from ..errors import message
 from ..lazy import special
 from ..record import apply, elementwise, elementwise_function
 from ..registry import arr, case, public
@@ -22,7 +22,7 @@ from .compare import less, where
 from .complex import is_complex
 from .gamma_series import gammaln_values, hurwitz, polygamma_gap, polygamma_values
 from .precise import in_double, result_dtype
-from .special import function_of
+from .special import function_of, integer_order
 
 __all__ = ["digamma", "gammaln", "polygamma"]
 
@@ -158,13 +158,7 @@ def polygamma(n: Any, x: Any) -> GradArray:
     >>> ga.polygamma(1, [1.0, 2.0])
     GradArray([1.64493407, 0.64493407], dtype=float64)
     """
-    if not isinstance(n, int) or isinstance(n, bool):
-        n = lift(n, "polygamma")
-        if n.dtype.kind not in "iu":
-            raise DTypeError(
-                message("polygamma", f"n counts derivatives, integers; given {n.dtype}.",
-                        "Cast it with n.astype(int).")
-            )  # fmt: skip
+    n = integer_order("polygamma", n)
     values = n._data if isinstance(n, GradArray) else n
     if isinstance(values, (int, np.ndarray, np.generic)) and np.any(np.less(values, 0)):
         raise ValueError(message("polygamma", f"n is at least 0, given {np.min(values)}."))

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..algebra import Elementwise
+from ..array import lift
+from ..errors import DTypeError, message
 from ..lazy import special
 from ..record import elementwise, elementwise_function
 from ..registry import public
@@ -34,6 +36,18 @@ _SQRT_2PI = math.sqrt(2 * math.pi)
 def function_of(op: type[Elementwise], **declared: Any) -> Callable[..., Any]:
     """The public function of an elementwise op that is found in `gradarray.special` only."""
     return public(op=op, name=f"special.{op.name}", **declared)(elementwise_function(op))
+
+
+def integer_order(op: str, n: Any) -> Any:
+    """The order n of a family of functions, an integer or an array of them; raises for others."""
+    if isinstance(n, int) and not isinstance(n, bool):
+        return n
+    n = lift(n, op)
+    if n.dtype.kind not in "iu":
+        raise DTypeError(
+            message(op, f"the order n is an integer; given {n.dtype}.", "Cast it: n.astype(int).")
+        )
+    return n
 
 
 # What the derivatives are made of -----------------------------------------------------------------
