@@ -14,6 +14,7 @@ from ..ops.contract import matmul
 from ..ops.functional import linear
 from ..ops.join import concatenate, stack, unstack
 from ..ops.shape import expand_dims, transpose
+from ..transforms.loops import scan
 from . import cells, init
 from .dropout import check_probability, dropout
 from .layer import as_input, empty
@@ -23,10 +24,11 @@ State = Any  # one array, or for the LSTM a pair (h, c)
 
 
 class _Recurrent(Module):
-    """What recurrent layers share: weights for each layer and direction, the loop over time."""
+    """What recurrent layers share: weights for each layer and direction, the scan over time."""
 
     gates: int
     pair = False  # is the state a pair (h, c)?
+    gates_are_sums = True  # do input and state meet in a sum only?
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int, bias: bool, batch_first: bool,
@@ -98,18 +100,18 @@ class _Recurrent(Module):
         """One layer in one direction over (L, N, width)."""
         w_ih, w_hh = getattr(self, f"weight_ih{suffix}"), getattr(self, f"weight_hh{suffix}")
         b_ih, b_hh = (getattr(self, f"bias_{k}h{suffix}", None) for k in "ih")
-        # All steps' inputs in one product; only the state has to wait for the step before.
-        x_gates = unstack(linear(x, w_ih, b_ih))
-        w_hh = transpose(w_hh)
-        hidden: list[Any] = []
-        for x_gate in reversed(x_gates) if backwards else x_gates:
-            h = state[0] if self.pair else state
-            h_gates = matmul(h, w_hh)
+        # What does not wait for the step before is computed for all steps at once.
+        if b_hh is not None and self.gates_are_sums:
+            b_ih, b_hh = b_ih + b_hh, None
+        x_gates, w_hh = linear(x, w_ih, b_ih), transpose(w_hh)
+
+        def step(state: State, x_gate: Any) -> tuple[State, Any]:
+            h_gates = matmul(state[0] if self.pair else state, w_hh)
             state = self.step(x_gate, h_gates if b_hh is None else h_gates + b_hh, state)
-            hidden.append(state[0] if self.pair else state)
-        if backwards:
-            hidden.reverse()
-        return stack(hidden), state
+            return state, state[0] if self.pair else state
+
+        state, hidden = scan(step, state, x_gates, reverse=backwards)
+        return hidden, state
 
     def _input(self, input: Any) -> tuple[Any, bool]:
         """The input as (L, N, input_size), and whether it came without N."""
@@ -262,6 +264,7 @@ class GRU(_Recurrent):
     """
 
     gates = 3
+    gates_are_sums = False  # r stands between
 
     def __init__(
         self,

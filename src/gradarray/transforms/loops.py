@@ -20,7 +20,7 @@ from ..ops.compare import where
 from ..ops.logical import logical_and
 from .batch import Batched, base
 from .snapshots import check_steps, snapshot_scan, snapshot_while
-from .steps import run_scan, same_carry
+from .steps import Form, run_scan
 
 
 def scan(
@@ -74,8 +74,9 @@ def fori_loop(
             lambda c, k: (body(int(base(k).item()), c), None), init, numbers, snapshots=snapshots
         )[0]
     carry = tree.map(lambda x: lift(x, "fori_loop"), init)
+    form = Form("fori_loop", carry)
     for k in range(lower, upper):
-        carry = same_carry("fori_loop", carry, body(k, carry))
+        carry = form.kept(body(k, carry))
     return carry
 
 
@@ -101,17 +102,18 @@ def while_loop(
     if snapshots is not None and mode.grad and not mode.levels:
         going = lambda carry: _any(lift(cond(carry)))
         return snapshot_while(going, body, carry, max_steps, snapshots)
+    form = Form("while_loop", carry)
     going = lift(cond(carry))
     taken = 0
     while _any(going):
         check_steps(taken, max_steps)
         if type(going) is Batched:
             with _untaken():
-                new = same_carry("while_loop", carry, body(carry))
+                new = form.kept(body(carry))
                 carry = tree.map(lambda a, b, going=going: where(going, a, b), new, carry)
                 going = logical_and(going, lift(cond(carry)))
         else:
-            carry = same_carry("while_loop", carry, body(carry))
+            carry = form.kept(body(carry))
             going = lift(cond(carry))
         taken += 1
     return carry
@@ -168,7 +170,7 @@ def _selected(op: str, cases: list[tuple[Any, Any]], otherwise: Any) -> Any:
     chosen = tree.map(lift, otherwise)
     for holds, result in reversed(cases):
         result = tree.map(lift, result)
-        same_carry(op, chosen, result, what="branch")
+        Form(op, chosen, "branch").kept(result)
         chosen = tree.map(lambda a, b, holds=holds: where(holds, a, b), result, chosen)
     return chosen
 

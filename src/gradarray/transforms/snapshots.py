@@ -29,7 +29,7 @@ from .checkpoint import (
     replayed,
 )
 from .pull import sweep
-from .steps import run_scan, step
+from .steps import Form, run_scan, step
 
 
 def binomial(snapshots: int, repeats: int) -> int:
@@ -103,7 +103,8 @@ class SnapshotLoop:
     ) -> None:  # fmt: skip
         if snapshots < 1:
             raise ValueError(message(op, f"snapshots is at least 1, not {snapshots}."))
-        self.op, self.f, self.reverse, self.snapshots = op, f, reverse, snapshots
+        self.f, self.reverse, self.snapshots = f, reverse, snapshots
+        self.form = Form(op, init)
         self.init, self.carry_form = tree.flatten(init)
         self.along, self.x_form = tree.flatten(xs)
         self.xs = [x.detach() for x in self.along]
@@ -163,7 +164,7 @@ class SnapshotLoop:
         floor = min([x._node.seq for x in inputs if x._node is not None], default=next_seq())
         n = len(point.carry)
         x = tree.unflatten(self.x_form, inputs[n:])
-        carry, y = step(self.f, tree.unflatten(self.carry_form, inputs[:n]), x, self.op)
+        carry, y = step(self.f, tree.unflatten(self.carry_form, inputs[:n]), x, self.form)
         leaves, self.y_form = tree.flatten(y)
         return Recorded(inputs, [*tree.flatten(carry)[0], *map(lift, leaves)], floor)
 
@@ -213,7 +214,7 @@ class SnapshotLoop:
             with no_grad(), replayed(point.drawn):
                 for k in range(point.step, stop):
                     x = [column[self.at(k)] for column in self.xs]
-                    carry, _ = step(self.f, carry, tree.unflatten(self.x_form, x), self.op)
+                    carry, _ = step(self.f, carry, tree.unflatten(self.x_form, x), self.form)
                 return Point(stop, tree.flatten(carry)[0], drawn_state())
         finally:
             mode.raw = outer

@@ -2,66 +2,89 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from .. import tree
-from ..array import lift
+from ..array import GradArray, lift
 from ..errors import DTypeError, ShapeError, message
 from ..ops.join import stack, unstack
 
 
+class Form:
+    """What a carry is at the start of a loop: structure, shapes and dtypes, kept by every step."""
+
+    __slots__ = ("forms", "op", "structure", "what")
+
+    def __init__(self, op: str, carry: Any, what: str = "carry") -> None:
+        leaves, self.structure = tree.flatten(carry)
+        self.forms = [(x.shape, x.dtype) for x in leaves]
+        self.op, self.what = op, what
+
+    def kept(self, carry: Any) -> Any:
+        """The carry after a step, its numbers as arrays; raises where its form is another one."""
+        if self.structure is tree.LEAF and self._is(carry, 0):
+            return carry
+        leaves, came = tree.flatten(carry)
+        if came != self.structure:
+            raise TypeError(
+                message(
+                    self.op,
+                    f"the {self.what} changes structure, from {tree.describe(self.structure)} to "
+                    f"{tree.describe(came)}.",
+                )
+            )
+        if all(map(self._is, leaves, range(len(leaves)))):
+            return carry
+        return tree.unflatten(came, [self._array(x, k) for k, x in enumerate(leaves)])
+
+    def _is(self, x: Any, k: int) -> bool:
+        """Is x an array of the form of leaf k? (The quick answer: else it is looked at again.)"""
+        return type(x) is GradArray and (x._data.shape, x._data.dtype) == self.forms[k]
+
+    def _array(self, x: Any, k: int) -> Any:
+        shape, dtype = self.forms[k]
+        plain = not hasattr(x, "dtype")
+        x = lift(x, self.op)
+        if plain and x.dtype != dtype and x.dtype.kind in "biuf":
+            x = x.astype(dtype)
+        if x.shape != shape:
+            raise ShapeError(
+                message(self.op, f"the {self._path(k)} changes shape, from {shape} to {x.shape}.")
+            )
+        if x.dtype != dtype:
+            raise DTypeError(
+                message(
+                    self.op,
+                    f"the {self._path(k)} changes dtype, from {dtype} to {x.dtype}.",
+                    "Start with the dtype that the step gives.",
+                )
+            )
+        return x
+
+    def _path(self, k: int) -> str:
+        return self.what + tree.paths(self.structure)[k]
+
+
 def run_scan(f: Any, init: Any, xs: Any, steps: int, reverse: bool) -> tuple[Any, Any]:
     """The loop itself, every step recorded."""
-    leaves, form = tree.flatten(xs)
-    columns = [unstack(x) for x in leaves]
+    leaves, structure = tree.flatten(xs)
+    columns = [unstack(x)[:: -1 if reverse else 1] for x in leaves]
+    rows: Any = zip(*columns, strict=True) if columns else itertools.repeat((), steps)
+    alone = structure is tree.LEAF
     carry, ys = init, []
-    order = range(steps - 1, -1, -1) if reverse else range(steps)
-    for k in order:
-        x = tree.unflatten(form, [column[k] for column in columns])
-        carry, y = step(f, carry, x)
+    form = Form("scan", init)
+    for row in rows:
+        carry, y = step(f, carry, row[0] if alone else tree.unflatten(structure, row), form)
         ys.append(y)
     if reverse:
         ys.reverse()
     return carry, tree.map(lambda *parts: stack(list(parts)), *ys) if ys else None
 
 
-def step(f: Any, carry: Any, x: Any, op: str = "scan") -> tuple[Any, Any]:
+def step(f: Any, carry: Any, x: Any, form: Form) -> tuple[Any, Any]:
     """One step, its carry checked."""
     result = f(carry, x)
     if not isinstance(result, tuple) or len(result) != 2:
-        raise TypeError(message(op, "the step must return (carry, y)."))
-    return same_carry(op, carry, result[0]), result[1]
-
-
-def same_carry(op: str, before: Any, after: Any, what: str = "carry") -> Any:
-    """The new carry, its arrays lifted; raises where its form is not that of the old one."""
-    old, form = tree.flatten(before)
-    new, came = tree.flatten(after)
-    if came != form:
-        raise TypeError(
-            message(
-                op,
-                f"the {what} changes structure, from {tree.describe(form)} to "
-                f"{tree.describe(came)}.",
-            )
-        )
-    out = []
-    for a, b, path in zip(old, new, tree.paths(form), strict=True):
-        plain = not hasattr(b, "dtype")
-        b = lift(b, op)
-        if plain and b.dtype != a.dtype and b.dtype.kind in "biuf":
-            b = b.astype(a.dtype)
-        if b.shape != a.shape:
-            raise ShapeError(
-                message(op, f"the {what}{path} changes shape, from {a.shape} to {b.shape}.")
-            )
-        if b.dtype != a.dtype:
-            raise DTypeError(
-                message(
-                    op,
-                    f"the {what}{path} changes dtype, from {a.dtype} to {b.dtype}.",
-                    "Start with the dtype that the step gives.",
-                )
-            )
-        out.append(b)
-    return tree.unflatten(form, out)
+        raise TypeError(message(form.op, "the step must return (carry, y)."))
+    return form.kept(result[0]), result[1]
