@@ -30,6 +30,13 @@ def by_hand(layer, query, key, value, shut=None, added=None):
     q, k, v = (
         x @ w.T + b for x, w, b in zip((query, key, value), weights, biases, strict=True)
     )
+    more = [(state["bias_k"], state["bias_v"])] if "bias_k" in state else []
+    more += [(np.zeros((1, 1, E)),) * 2] if layer.add_zero_attn else []
+    for key_row, value_row in more:
+        k, v = (np.concatenate([x, np.repeat(row, len(x), 0)], 1)
+                for x, row in ((k, key_row), (v, value_row)))  # fmt: skip
+    beside = lambda mask: np.pad(mask, [(0, 0)] * (mask.ndim - 1) + [(0, len(more))])
+    shut, added = (mask if mask is None else beside(mask) for mask in (shut, added))
     width = layer.embed_dim // layer.num_heads
     heads, all_weights = [], []
     for h in range(layer.num_heads):
@@ -84,6 +91,28 @@ def test_against_one_head_after_another(name, batch_first):
     _, each = layer(*turned, **kwargs, average_attn_weights=False)
     assert np.allclose(each.numpy(), weights, **CLOSE)
     assert layer(*turned, **kwargs, need_weights=False)[1] is None
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize(("bias_kv", "zero"), [(True, False), (False, True), (True, True)])
+def test_a_learned_key_and_one_of_zeros_that_no_mask_hides(name, bias_kv, zero):
+    kwargs, shut, added = MASKS[name]
+    layer = randomised(
+        nn.MultiheadAttention(
+            E, HEADS, add_bias_kv=bias_kv, add_zero_attn=zero, batch_first=True, dtype="float64"
+        )
+    )
+    inputs = [RNG.normal(size=(N, n, E)) for n in (L, S, S)]
+    y, weights = by_hand(layer, *inputs, shut, added)
+    assert weights.shape == (N, HEADS, L, S + bias_kv + zero)
+    got, each = layer(*inputs, **kwargs, average_attn_weights=False)
+    assert np.allclose(got.numpy(), y, **CLOSE)
+    assert np.allclose(each.numpy(), weights, **CLOSE)
+    rows = {"bias_k": (1, 1, E), "bias_v": (1, 1, E)} if bias_kv else {}
+    names = list(layer.state_dict())
+    assert names[2:-2] == list(rows)
+    got.sum().backward()
+    assert all(getattr(layer, row).grad.shape == shape for row, shape in rows.items())
 
 
 def test_a_mask_for_every_head():

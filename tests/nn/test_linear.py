@@ -122,6 +122,43 @@ def test_embedding_errors():
         nn.Embedding(5, 3, padding_idx=5)
 
 
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+def test_rows_that_are_asked_for_are_scaled_down_to_max_norm(p):
+    table = np.array([[3.0, 4.0], [6.0, 8.0], [0.3, 0.4], [0.0, 0.0]])
+    layer = nn.Embedding.from_pretrained(table, freeze=False, max_norm=5.0, norm_type=p)
+    y = layer(ga.array([[1, 2], [3, 1]]))
+    expected = table.copy()
+    expected[1] *= 5.0 / np.linalg.norm(table[1], p)  # row 0 was not asked for
+    np.testing.assert_allclose(layer.weight.numpy(), expected, rtol=1e-7)  # PyTorch's 1e-7
+    np.testing.assert_array_equal(y.numpy(), layer.weight.numpy()[[[1, 2], [3, 1]]])
+    y.sum().backward()
+    assert layer.weight.grad.tolist() == [[0, 0], [2, 2], [1, 1], [1, 1]]
+
+
+def test_max_norm_in_a_functional_call_leaves_the_callers_table_and_has_no_derivative():
+    layer = nn.Embedding(2, 2, max_norm=1.0, dtype="float64")
+    table = ga.array([[3.0, 4.0], [0.3, 0.4]])
+    f = lambda w: (nn.functional_call(layer, {"weight": w}, ga.array([0, 1])) ** 2).sum()
+    value, slope = ga.value_and_grad(f)(table)
+    assert table.tolist() == [[3.0, 4.0], [0.3, 0.4]]
+    np.testing.assert_allclose(value.item(), 1.25, rtol=1e-6)
+    np.testing.assert_allclose(slope.numpy(), [[1.2, 1.6], [0.6, 0.8]], rtol=1e-6)
+
+
+def test_the_gradient_of_a_row_may_be_divided_by_how_often_it_was_asked_for():
+    table, x = np.arange(8.0).reshape(4, 2), np.array([[1, 2, 1], [1, 0, 2]])
+    layer = nn.Embedding(4, 2, scale_grad_by_freq=True, dtype="float64")
+    layer.load_state_dict({"weight": table / 7})
+    y = layer(ga.array(x))
+    np.testing.assert_array_equal(y.numpy(), (table / 7)[x])
+    w = np.arange(12.0).reshape(2, 3, 2)
+    (y * w).sum().backward()
+    sums = np.zeros((4, 2))
+    np.add.at(sums, x, w)
+    expected = sums / np.array([1, 3, 2, 1])[:, None]
+    np.testing.assert_allclose(layer.weight.grad.numpy(), expected, rtol=1e-15)
+
+
 def test_a_pretrained_table_is_frozen_unless_asked():
     table = RNG.normal(size=(4, 2))
     layer = nn.Embedding.from_pretrained(table)

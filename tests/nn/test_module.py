@@ -425,8 +425,8 @@ def test_backward_hooks_of_modules_are_named():
     "make",
     [
         lambda: nn.functional.relu([1.0], inplace=True),
-        lambda: nn.Embedding(3, 2, max_norm=1.0),
-        lambda: nn.MultiheadAttention(4, 2, add_bias_kv=True),
+        lambda: nn.Embedding(3, 2, sparse=True),
+        lambda: nn.TripletMarginLoss(swap=True),
     ],
 )
 def test_arguments_of_pytorch_that_are_not_here_are_answered(make):

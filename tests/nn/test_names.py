@@ -75,7 +75,8 @@ SIGNATURES = {
     "GroupNorm": "num_groups, num_channels, eps=1e-05, affine=True",
     "RMSNorm": "normalized_shape, eps=None, elementwise_affine=True",
     "Dropout": "p=0.5, inplace=False",
-    "Embedding": "num_embeddings, embedding_dim, padding_idx=None",
+    "Embedding": "num_embeddings, embedding_dim, padding_idx=None, max_norm=None, norm_type=2.0, "
+    "scale_grad_by_freq=False",
     "RNN": "input_size, hidden_size, num_layers=1, nonlinearity='tanh', bias=True, "
     "batch_first=False, dropout=0.0, bidirectional=False",
     "LSTM": "input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, "
@@ -83,7 +84,8 @@ SIGNATURES = {
     "GRU": "input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, "
     "bidirectional=False",
     "RNNCell": "input_size, hidden_size, bias=True, nonlinearity='tanh'",
-    "MultiheadAttention": "embed_dim, num_heads, dropout=0.0, bias=True",
+    "MultiheadAttention": "embed_dim, num_heads, dropout=0.0, bias=True, add_bias_kv=False, "
+    "add_zero_attn=False, kdim=None, vdim=None, batch_first=False",
     "TransformerEncoderLayer": "d_model, nhead, dim_feedforward=2048, dropout=0.1, "
     "activation='relu', layer_norm_eps=1e-05, batch_first=False, norm_first=False, bias=True",
     "TransformerEncoder": "encoder_layer, num_layers, norm=None",

@@ -12,10 +12,12 @@ from ..errors import DTypeError, ShapeError, message
 from ..ops.attention import attention_weights
 from ..ops.compare import where
 from ..ops.contract import matmul
+from ..ops.create import ones, zeros
 from ..ops.functional import linear
+from ..ops.join import concatenate
 from ..ops.logical import logical_not
 from ..ops.reduce import mean
-from ..ops.shape import astype, expand_dims, reshape, transpose
+from ..ops.shape import astype, broadcast_to, expand_dims, reshape, transpose
 from ..ops.split import split
 from . import init
 from .dropout import check_probability, dropout
@@ -32,6 +34,9 @@ class MultiheadAttention(Module):
     so on, or all without N. Gives (y, weights): y in the query's shape, the weights (N, L, S),
     averaged over heads, or (N, h, L, S) with average_attn_weights=False; None with
     need_weights=False.
+
+    add_bias_kv appends a learned key with a learned value, add_zero_attn a key and a value of
+    zeros: every query sees them, and S counts them in the weights.
 
     attn_mask: (L, S) or (N h, L, S), key_padding_mask: (N, S); boolean masks are True where a key
     is left out (as in PyTorch), floating ones are added to the scores. `is_causal` lets query i
@@ -52,10 +57,12 @@ class MultiheadAttention(Module):
         num_heads: int,
         dropout: float = 0.0,
         bias: bool = True,
-        *,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
+        *,
         dtype: Any = None,
     ) -> None:
         super().__init__()
@@ -76,6 +83,10 @@ class MultiheadAttention(Module):
             weight = empty((rows, width[part]), dtype) if wanted else None
             self.register_parameter(f"{part}_proj_weight", weight)
         self.register_parameter("in_proj_bias", empty((3 * embed_dim,), dtype) if bias else None)
+        for part in ("k", "v"):
+            row = empty((1, 1, embed_dim), dtype) if add_bias_kv else None
+            self.register_parameter(f"bias_{part}", row)
+        self.add_zero_attn = add_zero_attn
         self.out_proj = Linear(embed_dim, embed_dim, bias=bias, dtype=dtype)
         self.reset_parameters()
 
@@ -88,6 +99,9 @@ class MultiheadAttention(Module):
         if self.in_proj_bias is not None:
             init.zeros_(self.in_proj_bias)
             init.zeros_(self.out_proj.bias)
+        for row in (self.bias_k, self.bias_v):
+            if row is not None:
+                init.xavier_normal_(row)
 
     def forward(
         self,
@@ -102,7 +116,9 @@ class MultiheadAttention(Module):
     ) -> tuple[Any, Any]:
         q, k, v, alone = self._inputs(query, key, value)
         mask = self._mask(attn_mask, key_padding_mask, is_causal, q, k, alone)
-        q, k, v = (self._heads(part) for part in self._project(q, k, v))
+        q, k, v = self._project(q, k, v)
+        k, v, mask = self._more_keys(k, v, mask)
+        q, k, v = (self._heads(part) for part in (q, k, v))
         weights = attention_weights(q, k, mask, False, None, "MultiheadAttention")
         used = dropout(weights, self.dropout, self.training)
         y = transpose(matmul(used, v), (0, 2, 1, 3))
@@ -165,6 +181,24 @@ class MultiheadAttention(Module):
         else:
             weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         return [linear(x, w, b) for x, w, b in zip((q, k, v), weights, biases)]
+
+    def _more_keys(self, k: Any, v: Any, mask: Any) -> tuple[Any, Any, Any]:
+        """Keys that no mask hides: the learned one, and one of zeros, with their values."""
+        n, size, width = k.shape
+        if self.bias_k is not None:
+            k, v = (
+                concatenate([x, broadcast_to(row, (n, 1, width))], axis=1)
+                for x, row in ((k, self.bias_k), (v, self.bias_v))
+            )
+        if self.add_zero_attn:
+            k, v = (concatenate([x, zeros((n, 1, width), dtype=x.dtype)], axis=1) for x in (k, v))
+        more = k.shape[1] - size
+        if more and mask is not None:
+            shown = (ones if mask.dtype.kind == "b" else zeros)(
+                (*mask.shape[:-1], more), dtype=mask.dtype
+            )
+            mask = concatenate([mask, shown], axis=-1)
+        return k, v, mask
 
     def _heads(self, x: Any) -> Any:
         """(N, L, E) as (N, h, L, E / h)."""
