@@ -198,8 +198,8 @@ def test_one_cycle(method: Any, cos: bool, three: bool) -> None:
             held = group["momentum"] if method is optim.SGD else group["betas"][0]
             momentum = one_cycle(t, 20, 0.3, three, momenta, cos)
             assert held.item() == pytest.approx(momentum, rel=1e-12)
-        if t < 19:
-            scheduler.step()
+        scheduler.step()  # after every one of 20 steps of the optimizer, the last too
+    assert scheduler.get_last_lr() == pytest.approx([1 / 25e4, 2 / 25e4], rel=1e-12)
     with pytest.raises(ValueError, match="step 21 of a cycle of 20"):
         scheduler.step()
 

@@ -105,7 +105,7 @@ class OneCycleLR(LRScheduler):
     rate as fast as it rose, and then to the last. For Adam and the like beta1 is the momentum.
 
     Raises ValueError if no length is given, if momentum is to be cycled and the optimizer has none,
-    and for more than `total_steps` steps.
+    and for more than `total_steps` steps; after the last of them the last rate stays.
 
     Source: Smith and Topin, "Super-convergence: very fast training of neural networks using large
     learning rates", 2018.
@@ -182,19 +182,19 @@ class OneCycleLR(LRScheduler):
         i = next((i for i in range(1, len(ends)) if t <= ends[i]), len(ends) - 1)
         a, b = values[i - 1], values[i]
         length = ends[i] - ends[i - 1]
-        s = (t - ends[i - 1]) / length if length > 0 else 1.0
+        s = min((t - ends[i - 1]) / length, 1.0) if length > 0 else 1.0
         if self.anneal_strategy == "linear":
             return a + (b - a) * s
         return b + (a - b) * (1 + math.cos(math.pi * s)) / 2
 
     def step(self, epoch: Any = None) -> None:
         t = self.last_epoch + 1 if epoch is None else epoch
-        if t >= self.total_steps:
+        if t > self.total_steps:  # a loop that steps last, too, has total_steps of them
             raise ValueError(
                 message(
                     "OneCycleLR",
-                    f"step {t + 1} of a cycle of {self.total_steps}.",
-                    "Give a larger total_steps; the first step is taken at construction.",
+                    f"step {t} of a cycle of {self.total_steps}.",
+                    "Give a larger total_steps: epochs times batches.",
                 )
             )
         super().step(epoch)
