@@ -27,7 +27,8 @@ class Contender(NamedTuple):
 def _seconds(contender: Contender, calls: int) -> float:
     call = contender.call
     with contender.context():
-        call()  # the caches are another contender's
+        if calls > 1:
+            call()  # the caches are another contender's
         start = time.perf_counter()
         for _ in range(calls):
             call()
@@ -35,8 +36,10 @@ def _seconds(contender: Contender, calls: int) -> float:
 
 
 def _calls_for(contender: Contender, seconds: float) -> int:
-    """How many calls fill a sample of that length, by the best of three, warm."""
+    """How many calls fill a sample of that length, by the best of three, warm; at least one."""
     calls = 1
+    if _seconds(contender, 1) > seconds:
+        return 1
     while (taken := min(_seconds(contender, calls) for _ in range(3))) < seconds / 4:
         calls *= 2
     return max(1, round(calls * seconds / taken))
