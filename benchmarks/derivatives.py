@@ -171,7 +171,7 @@ def main() -> None:
     intro = (
         "# Derivatives\n\n"
         + machine(["gradarray", "numpy", "torch", "jax"])
-        + "\n\nOne thread for each library; contenders take turns in one run. Figures are medians,\n"
+        + "\n\nOne thread for each library; contenders take turns in one run; figures are medians\n"
         "ratios are taken inside a round, below 1 gradarray is faster or smaller. gradarray and\n"
         "PyTorch run eagerly. All calls of a problem were checked to give the same numbers. The\n"
         "peak is that of the process in a second call, above what stood before it. The first\n"
