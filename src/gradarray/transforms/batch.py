@@ -14,7 +14,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -22,11 +22,11 @@ from .. import graph, registry, tree
 from ..algebra import Elementwise, Kind, Linear, Reduction, given
 from ..array import GradArray, lift
 from ..errors import GraphError, ShapeError, message
-from ..graph import flags, mode
+from ..graph import Leaf, flags, mode
 from ..ops.join import stack
 from ..ops.layout import moveaxis
 from ..ops.shape import broadcast_to, reshape
-from ..record import apply
+from ..record import PickGrad, apply
 
 
 class Level:
@@ -39,13 +39,32 @@ class Level:
         self.active = True
 
 
+def refuse() -> NoReturn:
+    raise GraphError(
+        message(
+            "vmap",
+            "a value was read (by `if`, `while`, float(), .item(), .numpy(), or a mask whose "
+            "result's shape depends on it), but it differs from example to example.",
+            "Choose with ga.where, or loop with ga.while_loop.",
+        )
+    )
+
+
 class Form:
     """Stands for the values of one example, which differ from example to example."""
 
-    __slots__ = ("dtype", "shape")
+    __slots__ = ("_inner",)
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
-        self.shape, self.dtype = shape, dtype
+    def __init__(self, inner: GradArray) -> None:
+        self._inner = inner
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._inner.shape[1:]
+
+    @property
+    def dtype(self) -> Any:
+        return self._inner.dtype
 
     @property
     def ndim(self) -> int:
@@ -64,17 +83,10 @@ class Form:
         return self.size * self.itemsize
 
     def __getattr__(self, name: str) -> Any:
-        raise GraphError(
-            message(
-                "vmap",
-                "a value was read (by `if`, `while`, float(), .item(), .numpy(), or a mask whose "
-                "result's shape depends on it), but it differs from example to example.",
-                "Choose with ga.where, or loop with ga.while_loop.",
-            )
-        )
+        refuse()
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__getattr__("value")
+        refuse()
 
     __array__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = _refuse
 
@@ -97,7 +109,7 @@ class Batched(GradArray):
                     "Return it from the function instead of storing it.",
                 )
             )
-        return Form(self.inner.shape[1:], self.inner.dtype)
+        return Form(self.inner)
 
     @property
     def _node(self) -> Any:  # type: ignore[override]
@@ -245,35 +257,62 @@ def only_levels(levels: tuple[Level, ...]) -> Iterator[None]:
             flags.special -= 1
 
 
+def plainly(order: Iterable[Any]) -> bool:
+    """Can a sweep through these nodes multiply kept arrays with handles as they are?
+
+    Rules of the library can; a user's, and those of a function that is run again, see handles.
+    """
+    if graph.watched or mode.watchers:
+        return False
+    return all(getattr(type(node), "library", False) or type(node) in _MADE for node in order)
+
+
+_MADE = (PickGrad, Leaf)
+
+
 # One op on Batched operands -----------------------------------------------------------------------
 
 
 def apply_batched(op: type[Kind], operands: Sequence[Any], params: dict[str, Any]) -> Any:
     """Carry out `op` on the arrays behind, for the innermost vmap among the operands."""
-    level = max((x.level for x in operands if type(x) is Batched), key=lambda v: v.depth)
+    level: Any = None
+    for x in operands:
+        if type(x) is Batched and (level is None or x.level.depth > level.depth):
+            level = x.level
     here = [type(x) is Batched and x.level is level for x in operands]
     xs = [x.inner if h else x for x, h in zip(operands, here)]
     rule = RULES.get(op)
-    if rule is None and issubclass(op, (Elementwise, Reduction, Linear)):
-        rule = aligned if issubclass(op, Elementwise) else carried
-    if rule is None and getattr(op, "trailing", False):
-        rule = aligned
-    if rule is None and op.__name__ in TRAILING:
-        rule = carried
-    y = (rule or one_by_one)(op, level, xs, here, params)
+    if rule is None:
+        rule = RULES[op] = _rule_of(op)
+    y = rule(op, level, xs, here, params)
     if isinstance(y, tuple):
         return tuple([batched(part, level) for part in y])
     return batched(y, level)
 
 
+def _rule_of(op: Any) -> Any:
+    """How an op that is not in the table is carried out."""
+    if issubclass(op, Elementwise) or getattr(op, "trailing", False):
+        return aligned
+    if issubclass(op, (Reduction, Linear)) or op.__name__ in TRAILING:
+        return carried
+    return one_by_one
+
+
 def ndim_of(x: Any, here: bool) -> int:
-    return np.ndim(x) - here if not isinstance(x, GradArray) else x.ndim - here
+    if isinstance(x, (GradArray, np.ndarray)):
+        return len(x.shape) - here
+    return np.ndim(x) - here
 
 
 def aligned(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
     """Elementwise: axes of length 1 after the examples, so that all have the same rank."""
-    rank = max(ndim_of(x, h) for x, h in zip(xs, here))
-    return apply(op, *[_with_rank(x, h, rank) for x, h in zip(xs, here)], **params)
+    if len(xs) > 1:
+        ranks = [ndim_of(x, h) for x, h in zip(xs, here)]
+        rank = max(ranks)
+        if rank != min(ranks):
+            xs = [_with_rank(x, h, rank) for x, h in zip(xs, here)]
+    return apply(op, *xs, **params)
 
 
 def _with_rank(x: Any, here: bool, rank: int) -> Any:
@@ -397,7 +436,7 @@ def _put_carried(op: Any, level: Level, xs: list[Any], here: list[bool], params:
 
 def _value_shaped(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
     """Results whose shape depends on values: they differ from example to example."""
-    return Form((), None)._refuse()
+    refuse()
 
 
 def _among(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:

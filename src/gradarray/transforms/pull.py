@@ -22,7 +22,7 @@ from ..graph import Grad, Leaf, mode
 from ..ops.indexing import Placed
 from ..record import PickGrad
 from .arguments import Arguments, call, completed, matching, outputs, scalar_output
-from .batch import Batched, entering, later_levels, only_levels
+from .batch import Batched, entering, later_levels, only_levels, plainly
 
 
 def sweep(
@@ -122,6 +122,8 @@ def _watch(node: Grad, c: Any, variant: int) -> Any:
 def is_nan(values: Any) -> bool:
     """Does any of the arrays hold a NaN? (The sum of one with a NaN is NaN.)"""
     for value in values:
+        if isinstance(value, GradArray):
+            value = value._base()._data
         total = np.add.reduce(value, axis=None) if isinstance(value, np.ndarray) else value
         if total != total:
             return True
@@ -166,15 +168,20 @@ def run_batched(
     with only_levels(later_levels(seeds.values())):
         if record:
             return run_recorded(order, seeds, targets)
-        outer, mode.raw = mode.raw, 0
-        try:
-            with np.errstate(all="ignore"), graph.no_grad():
+        with np.errstate(all="ignore"), graph.no_grad():
+            if plainly(order):
+                with graph.raw_sweep():
+                    found = sweep(order, dict(seeds), PLAIN_SWEEP, targets)
+                if not is_nan(found.values()):
+                    return {n: c if isinstance(c, GradArray) else wrap(c) for n, c in found.items()}
+            outer, mode.raw = mode.raw, 0
+            try:
                 handles = {
                     n: c if isinstance(c, GradArray) else wrap(c) for n, c in seeds.items()
                 }
                 found = sweep(order, handles, RECORDED_SWEEP, targets)
-        finally:
-            mode.raw = outer
+            finally:
+                mode.raw = outer
     return {n: c.detach() for n, c in found.items()}
 
 

@@ -19,7 +19,7 @@ from ..errors import message
 from ..graph import Grad, mode
 from ..record import PickGrad
 from .arguments import Arguments, call, completed, matching, outputs
-from .batch import Batched, entering, later_levels, only_levels
+from .batch import Batched, entering, later_levels, only_levels, plainly
 from .pull import differentiable, is_nan
 
 
@@ -56,6 +56,18 @@ def run_handles(order: list[Grad], seeds: dict[Grad, Any], *, record: bool) -> d
     return {n: d.detach() for n, d in found.items() if isinstance(d, GradArray)}
 
 
+def run_plainly(
+    order: list[Grad], seeds: dict[Grad, Any], ys: Sequence[GradArray]
+) -> dict[Grad, Any] | None:
+    """A sweep of many tangents at once, unrecorded and with plain products; None if it fails."""
+    if not plainly(order):
+        return None
+    with graph.raw_sweep(), graph.no_grad():
+        found = sweep(order, dict(seeds), PLAIN_SWEEP)
+    results = [found.get(y._node) for y in ys if y._node is not None]
+    return None if is_nan([r for r in results if r is not None]) else found
+
+
 def push_to(
     ys: Sequence[GradArray],
     xs: Sequence[GradArray],
@@ -79,7 +91,8 @@ def push_to(
     with np.errstate(all="ignore"):
         if Batched in map(type, x_dots):
             with only_levels(later_levels(x_dots)):
-                found = run_handles(order, seeds, record=recorded)
+                plain = None if recorded else run_plainly(order, seeds, ys)
+                found = plain or run_handles(order, seeds, record=recorded)
         elif recorded:
             found = run_handles(order, seeds, record=True)
         else:
