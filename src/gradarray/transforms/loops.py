@@ -7,6 +7,7 @@ vmap each example stops, or branches, by itself. `snapshots` bounds the memory o
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..ops.compare import where
 from ..ops.logical import logical_and
 from .batch import Batched, base
 from .snapshots import check_steps, snapshot_scan, snapshot_while
-from .steps import Form, run_scan
+from .steps import BRANCHES, Form, run_scan
 
 
 def scan(
@@ -35,10 +36,10 @@ def scan(
     r"""(carry, ys) of carry_{k+1}, y_k = f(carry_k, x_k), k over the first axis of `xs`.
 
     `init`, `xs` and what f returns are pytrees; the carry keeps its structure, shapes and dtypes.
-    The ys are stacked along a new first axis. Without `xs`, `length` says how many steps. With
-    `snapshots` = s at most s carries are kept for the reverse sweep, which runs steps again, as
-    few as possible (Griewank & Walther, "Algorithm 799: revolve", ACM TOMS 26, 2000). Raises
-    ShapeError or DTypeError where the carry changes.
+    The ys are stacked along a new first axis (None without a step). Without `xs`, `length` says
+    how many steps. With `snapshots` = s at most s carries are kept for the reverse sweep, which
+    runs steps again, as few as possible (Griewank & Walther, "Algorithm 799: revolve", ACM TOMS 26,
+    2000). Raises TypeError, ShapeError or DTypeError where the carry changes.
 
     >>> import gradarray as ga
     >>> ga.scan(lambda total, x: (total + x, total * x), 0.0, ga.array([1.0, 2.0, 3.0]))
@@ -68,12 +69,12 @@ def fori_loop(
     >>> ga.grad(lambda x: ga.fori_loop(0, 3, lambda k, c: c * x, 1.0))(2.0)
     GradArray(12., dtype=float64)
     """
-    if snapshots is not None:
-        numbers = np.arange(lower, max(upper, lower))
-        return scan(
-            lambda c, k: (body(int(base(k).item()), c), None), init, numbers, snapshots=snapshots
-        )[0]
     carry = tree.map(lambda x: lift(x, "fori_loop"), init)
+    lower, upper = _bound(lower, "lower"), _bound(upper, "upper")
+    if snapshots is not None and not mode.levels:
+        numbers = lift(np.arange(lower, max(upper, lower)))
+        step = lambda c, k: (body(int(k), c), None)
+        return snapshot_scan(step, carry, numbers, len(numbers), False, snapshots, "fori_loop")[0]
     form = Form("fori_loop", carry)
     for k in range(lower, upper):
         carry = form.kept(body(k, carry))
@@ -100,10 +101,10 @@ def while_loop(
     """
     carry = tree.map(lambda x: lift(x, "while_loop"), init)
     if snapshots is not None and mode.grad and not mode.levels:
-        going = lambda carry: _any(lift(cond(carry)))
+        going = lambda carry: _any(lift(cond(carry), "while_loop"))
         return snapshot_while(going, body, carry, max_steps, snapshots)
     form = Form("while_loop", carry)
-    going = lift(cond(carry))
+    going = lift(cond(carry), "while_loop")
     taken = 0
     while _any(going):
         check_steps(taken, max_steps)
@@ -111,10 +112,10 @@ def while_loop(
             with _untaken():
                 new = form.kept(body(carry))
                 carry = tree.map(lambda a, b, going=going: where(going, a, b), new, carry)
-                going = logical_and(going, lift(cond(carry)))
+                going = logical_and(going, lift(cond(carry), "while_loop"))
         else:
             carry = form.kept(body(carry))
-            going = lift(cond(carry))
+            going = lift(cond(carry), "while_loop")
         taken += 1
     return carry
 
@@ -167,12 +168,31 @@ def _untaken() -> Any:
 
 def _selected(op: str, cases: list[tuple[Any, Any]], otherwise: Any) -> Any:
     """For each example the result of the first case that holds."""
-    chosen = tree.map(lift, otherwise)
-    for holds, result in reversed(cases):
-        result = tree.map(lift, result)
-        Form(op, chosen, "branch").kept(result)
+    results = _as_arrays([otherwise, *[result for _, result in cases]])
+    chosen, form = results[0], Form(op, results[0], BRANCHES)
+    for (holds, _), result in zip(reversed(cases), reversed(results[1:]), strict=True):
+        result = form.kept(result)
         chosen = tree.map(lambda a, b, holds=holds: where(holds, a, b), result, chosen)
     return chosen
+
+
+def _as_arrays(results: list[Any]) -> list[Any]:
+    """The branches' results, a number with the dtype of what stands there in the others."""
+    columns, forms = zip(*map(tree.flatten, results), strict=True)
+    if any(form != forms[0] for form in forms):
+        return [tree.map(lift, result) for result in results]
+    rows = []
+    for leaves in zip(*columns, strict=True):
+        dtype = np.result_type(*[getattr(x, "dtype", x) for x in leaves])
+        rows.append([lift(x if hasattr(x, "dtype") else np.asarray(x, dtype)) for x in leaves])
+    return [tree.unflatten(forms[0], [row[k] for row in rows]) for k in range(len(results))]
+
+
+def _bound(k: Any, name: str) -> int:
+    try:
+        return operator.index(k)
+    except TypeError:
+        raise TypeError(message("fori_loop", f"{name}={k!r} is not an integer.")) from None
 
 
 def _any(going: GradArray) -> bool:

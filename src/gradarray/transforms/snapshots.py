@@ -303,14 +303,13 @@ class _Reversal:
 
 
 def snapshot_scan(
-    f: Callable[..., Any], init: Any, xs: Any, steps: int, reverse: bool, snapshots: int
-) -> tuple[Any, Any]:
+    f: Callable[..., Any], init: Any, xs: Any, steps: int, reverse: bool, snapshots: int,
+    op: str = "scan",
+) -> tuple[Any, Any]:  # fmt: skip
     """`scan` with at most `snapshots` carries kept."""
-    loop = SnapshotLoop(
-        "scan", f, init, xs, snapshots=snapshots, steps=steps, reverse=reverse
-    )
+    loop = SnapshotLoop(op, f, init, xs, snapshots=snapshots, steps=steps, reverse=reverse)
     if steps == 0 or not mode.grad:
-        return run_scan(f, init, xs, steps, reverse)
+        return run_scan(f, init, xs, steps, reverse, op)
     return loop.run(lambda point: point.step < steps)
 
 

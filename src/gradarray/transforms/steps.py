@@ -10,16 +10,19 @@ from ..array import GradArray, lift
 from ..errors import DTypeError, ShapeError, message
 from ..ops.join import stack, unstack
 
+CARRY = "the carry{path} changes {what}, from {old} to {new}."
+BRANCHES = "the branches' results{path} differ in {what}, {new} and {old}."
+
 
 class Form:
     """What a carry is at the start of a loop: structure, shapes and dtypes, kept by every step."""
 
-    __slots__ = ("forms", "op", "structure", "what")
+    __slots__ = ("complaint", "forms", "op", "structure")
 
-    def __init__(self, op: str, carry: Any, what: str = "carry") -> None:
+    def __init__(self, op: str, carry: Any, complaint: str = CARRY) -> None:
         leaves, self.structure = tree.flatten(carry)
         self.forms = [(x.shape, x.dtype) for x in leaves]
-        self.op, self.what = op, what
+        self.op, self.complaint = op, complaint
 
     def kept(self, carry: Any) -> Any:
         """The carry after a step, its numbers as arrays; raises where its form is another one."""
@@ -27,13 +30,8 @@ class Form:
             return carry
         leaves, came = tree.flatten(carry)
         if came != self.structure:
-            raise TypeError(
-                message(
-                    self.op,
-                    f"the {self.what} changes structure, from {tree.describe(self.structure)} to "
-                    f"{tree.describe(came)}.",
-                )
-            )
+            old, new = tree.describe(self.structure), tree.describe(came)
+            raise TypeError(self._says("structure", old, new))
         if all(map(self._is, leaves, range(len(leaves)))):
             return carry
         return tree.unflatten(came, [self._array(x, k) for k, x in enumerate(leaves)])
@@ -48,32 +46,29 @@ class Form:
         x = lift(x, self.op)
         if plain and x.dtype != dtype and x.dtype.kind in "biuf":
             x = x.astype(dtype)
+        path = tree.paths(self.structure)[k]
         if x.shape != shape:
-            raise ShapeError(
-                message(self.op, f"the {self._path(k)} changes shape, from {shape} to {x.shape}.")
-            )
+            raise ShapeError(self._says("shape", shape, x.shape, path))
         if x.dtype != dtype:
-            raise DTypeError(
-                message(
-                    self.op,
-                    f"the {self._path(k)} changes dtype, from {dtype} to {x.dtype}.",
-                    "Start with the dtype that the step gives.",
-                )
-            )
+            mend = "Start with the dtype that the step gives." if self.complaint is CARRY else ""
+            raise DTypeError(self._says("dtype", dtype, x.dtype, path, mend))
         return x
 
-    def _path(self, k: int) -> str:
-        return self.what + tree.paths(self.structure)[k]
+    def _says(self, what: str, old: Any, new: Any, path: str = "", mend: str = "") -> str:
+        text = self.complaint.format(path=path, what=what, old=old, new=new)
+        return message(self.op, text, mend)
 
 
-def run_scan(f: Any, init: Any, xs: Any, steps: int, reverse: bool) -> tuple[Any, Any]:
+def run_scan(
+    f: Any, init: Any, xs: Any, steps: int, reverse: bool, op: str = "scan"
+) -> tuple[Any, Any]:
     """The loop itself, every step recorded."""
     leaves, structure = tree.flatten(xs)
     columns = [unstack(x)[:: -1 if reverse else 1] for x in leaves]
     rows: Any = zip(*columns, strict=True) if columns else itertools.repeat((), steps)
     alone = structure is tree.LEAF
     carry, ys = init, []
-    form = Form("scan", init)
+    form = Form(op, init)
     for row in rows:
         carry, y = step(f, carry, row[0] if alone else tree.unflatten(structure, row), form)
         ys.append(y)
