@@ -131,9 +131,7 @@ class BetaIncGrad(Elementwise):
     domain = BetaDensityGrad.domain
 
 
-@public(
-    name="special.betainc", op=BetaIncGrad, reference=special.betainc, cases=_cases(0.15, 0.85)
-)
+@public(name="special.betainc", op=BetaIncGrad, reference=special.betainc, cases=_cases(0.15, 0.85))
 def betainc(a: Any, b: Any, x: Any) -> GradArray:
     r"""y = I_x(a, b) = \frac{1}{B(a, b)} \int_0^x t^{a-1} (1-t)^{b-1} dt, the beta distribution.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import GradArray
+from ..array import GradArray, lift
 from ..errors import DTypeError, ShapeError, message
 from ..ops.shape import astype
 
@@ -28,9 +28,20 @@ def parameter(op: str, name: str, value: Any) -> Any:
     raise TypeError(message(op, f"{name} is a number or an array, not {value!r}."))
 
 
+def vectors(op: str, name: str, value: Any, axes: int) -> GradArray:
+    """A parameter whose last axes are a vector (1) or a matrix (2); a list is meant as values."""
+    array = lift(value, op)
+    if array.ndim < axes:
+        kind = "vectors" if axes == 1 else "matrices"
+        raise ShapeError(
+            message(op, f"{name} holds {kind}: {axes} axes at least, not {array.shape}.")
+        )
+    return array
+
+
 def check(op: str, name: str, value: Any, holds: Callable[[Any], Any], what: str) -> None:
     """Raise ValueError unless `holds` is true for every number of a parameter."""
-    array = value._array if isinstance(value, GradArray) else np.asarray(value)
+    array = value._base()._array if isinstance(value, GradArray) else np.asarray(value)
     right = np.asarray(holds(array))
     if not right.all():
         wrong = array[~right].flat[0]

@@ -19,7 +19,7 @@ from ..algebra import RECORDED_SWEEP, given
 from ..array import GradArray, lift, wrap
 from ..graph import Grad, mode, next_seq
 from ..ops.control import alias
-from ..random.generator import generators
+from ..random.stream import generators
 from ..record import handle_on
 from . import push
 from .pull import sweep
