@@ -55,19 +55,19 @@ def snapshots(page: dict[str, Any]) -> plt.Figure:
 
 def heat(page: dict[str, Any]) -> plt.Figure:
     """Lesson 13: a cooling rod, and the errors of a soft and of a hard boundary."""
-    models, exact = page["models"], page["exact"]
+    models, exact, points = page["models"], page["exact"], page["points"]
     figure, panels = plt.subplots(1, 3, figsize=(8.8, 3.0), width_ratios=(1.2, 1, 1))
     x = np.linspace(0, 1, 101)
     for time in (0.0, 0.2, 0.5, 1.0):
-        t = np.full(101, time)
-        panels[0].plot(x, exact(t, x).numpy(), color=INK, lw=2)
-        panels[0].plot(x, models["soft"](t, x).detach().numpy(), color=RED, lw=1)
-        panels[0].plot(x, models["hard"](t, x).detach().numpy(), "--", color=BLUE, lw=1)
+        X = points(time, x)
+        panels[0].plot(x, exact(X).numpy(), color=INK, lw=2)
+        panels[0].plot(x, models["soft"](X).detach().numpy(), color=RED, lw=1)
+        panels[0].plot(x, models["hard"](X).detach().numpy(), "--", color=BLUE, lw=1)
     panels[0].set(xlabel="$x$", ylabel="$u$")
-    t, x = np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 1, 41))
+    X = points(*np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 1, 41)))
     image = None
     for axes, u in zip(panels[1:], models.values(), strict=True):
-        error = u(t, x).detach().numpy() - exact(t, x).numpy()
+        error = u(X).detach().numpy() - exact(X).numpy()
         image = axes.imshow(error, origin="lower", extent=(0, 1, 0, 1), cmap="RdBu_r",
                             vmin=-0.05, vmax=0.05)  # fmt: skip
         axes.set(xlabel="$t$", ylabel="$x$")

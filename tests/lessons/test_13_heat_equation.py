@@ -14,15 +14,15 @@ def start(x):
     return ga.sin(np.pi * x) + 0.5 * ga.sin(2 * np.pi * x)
 
 
-def exact(t, x):
+def exact(X):
+    t, x = X[..., 0], X[..., 1]
     one, two = ga.exp(-NU * np.pi**2 * t), ga.exp(-4 * NU * np.pi**2 * t)
     return one * ga.sin(np.pi * x) + 0.5 * two * ga.sin(2 * np.pi * x)
 
 
-def residual(u, t, x):
-    u_t = ga.elementwise_grad(u, 0)(t, x)
-    u_xx = ga.derivative(lambda x: u(t, x), 2)(x)
-    return u_t - NU * u_xx
+def residual(u, X):
+    by = ga.partials(u, X, columns="tx", of=("t", "xx"))
+    return by["t"] - NU * by["xx"]
 
 
 def network(seed, n=12):
@@ -37,47 +37,55 @@ def network(seed, n=12):
 
 
 def soft(N):
-    return lambda t, x: N(ga.stack([t, x], axis=-1))[..., 0]
+    return lambda X: N(X)[..., 0]
 
 
 def hard(N):
-    return lambda t, x: start(x) + t * x * (1 - x) * soft(N)(t, x)
+    def u(X):
+        t, x = X[..., 0], X[..., 1]
+        return start(x) + t * x * (1 - x) * soft(N)(X)
+
+    return u
 
 
-POINTS = np.random.default_rng(0).uniform(size=(2, 500))
+def points(t, x):
+    return np.stack(np.broadcast_arrays(t, x), axis=-1)
+
+
+POINTS = np.random.default_rng(0).uniform(size=(500, 2))
 
 
 def test_nothing_is_left_of_the_exact_solution():
     # Terms of at most 1 + 2 each, and a few roundings.
-    assert np.abs(residual(exact, *POINTS).numpy()).max() < 1e-14
+    assert np.abs(residual(exact, POINTS).numpy()).max() < 1e-14
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_the_residual_of_waves_that_solve_nothing(k):
-    t, x = POINTS
-    left = residual(lambda t, x: t * t * ga.sin(k * x) + t * x**3, t, x)
+    t, x = POINTS.T
+    u = lambda X: X[:, 0] ** 2 * ga.sin(k * X[:, 1]) + X[:, 0] * X[:, 1] ** 3
+    left = residual(u, POINTS)
     formula = 2 * t * np.sin(k * x) + x**3 + NU * (k * k * t * t * np.sin(k * x) - 6 * t * x)
     np.testing.assert_allclose(left, formula, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("form", [soft, hard])
 def test_the_residual_of_a_network_in_three_ways(form):
-    t, x = POINTS
+    t, x = POINTS.T
     u = form(network(3))
-    u_x = ga.elementwise_grad(u, 1)
-    nested = (ga.elementwise_grad(u, 0)(t, x) - NU * ga.elementwise_grad(u_x, 1)(t, x)).numpy()
-    H = ga.vmap(ga.hessian(lambda z: u(z[0], z[1])))(np.stack([t, x], axis=1)).numpy()
-    slope = ga.vmap(ga.grad(lambda z: u(z[0], z[1])))(np.stack([t, x], axis=1)).numpy()
-    found = residual(u, t, x).numpy()
+    of_columns = lambda t, x: u(ga.stack([t, x], axis=-1))
+    u_t, u_x = (ga.elementwise_grad(of_columns, k) for k in (0, 1))
+    nested = (u_t(t, x) - NU * ga.elementwise_grad(u_x, 1)(t, x)).numpy()
+    H, slope = ga.vmap(ga.hessian(u))(POINTS).numpy(), ga.vmap(ga.grad(u))(POINTS).numpy()
+    found = residual(u, POINTS).numpy()
     np.testing.assert_allclose(found, nested, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found, slope[:, 0] - NU * H[:, 1, 1], rtol=0, atol=1e-12)
 
 
 def test_a_tanh_layer_in_closed_form():
-    t, x = POINTS
     N = network(4)
     (A, a), (B, b), (c, d) = [[p.numpy() for p in N[k].parameters()] for k in (0, 2, 4)]
-    h = np.tanh(np.stack([t, x], axis=1) @ A.T + a)
+    h = np.tanh(POINTS @ A.T + a)
     s = np.tanh(h @ B.T + b)
     # tanh' = 1 - tanh^2, tanh'' = -2 tanh (1 - tanh^2)
     h_t, h_x = (1 - h * h) * A[:, 0], (1 - h * h) * A[:, 1]
@@ -86,30 +94,30 @@ def test_a_tanh_layer_in_closed_form():
     s_t = (1 - s * s) * (h_t @ B.T)
     s_xx = -2 * s * (1 - s * s) * z_x**2 + (1 - s * s) * (h_xx @ B.T)
     formula = ((s_t - NU * s_xx) @ c.T)[:, 0]
-    np.testing.assert_allclose(residual(soft(N), t, x).numpy(), formula, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(residual(soft(N), POINTS).numpy(), formula, rtol=0, atol=1e-12)
     assert d.shape == (1,)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_hard_form_is_right_at_the_boundary_for_any_weights(seed):
     u, s = hard(network(seed)), np.linspace(0, 1, 33)
-    np.testing.assert_array_equal(u(0 * s, s).numpy(), start(s).numpy())
-    assert np.abs(u(s, 0 * s).numpy()).max() == 0
+    np.testing.assert_array_equal(u(points(0, s)).numpy(), start(s).numpy())
+    assert np.abs(u(points(s, 0)).numpy()).max() == 0
     # sin(pi) and sin(2 pi) of the rounded pi are about 1e-16.
-    assert np.abs(u(s, 0 * s + 1).numpy()).max() < 1e-15
+    assert np.abs(u(points(s, 1)).numpy()).max() < 1e-15
 
 
-T, X = (a.ravel() for a in np.meshgrid((np.arange(10) + 0.5) / 10, (np.arange(15) + 0.5) / 15))
+INSIDE = points(*np.meshgrid((np.arange(10) + 0.5) / 10, (np.arange(15) + 0.5) / 15))
 EDGE = np.linspace(0, 1, 21)
 
 
 def equation(u):
-    return (residual(u, T, X) ** 2).mean()
+    return (residual(u, INSIDE) ** 2).mean()
 
 
 def boundary(u):
-    begin = ((u(0 * EDGE, EDGE) - start(EDGE)) ** 2).mean()
-    return begin + (u(EDGE, 0 * EDGE) ** 2).mean() + (u(EDGE, 0 * EDGE + 1) ** 2).mean()
+    begin = ((u(points(0, EDGE)) - start(EDGE)) ** 2).mean()
+    return begin + (u(points(EDGE, 0)) ** 2).mean() + (u(points(EDGE, 1)) ** 2).mean()
 
 
 def train(N, loss):
@@ -126,12 +134,12 @@ def train(N, loss):
     optimizer.step(closure)
 
 
-GRID = np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 1, 101))
+GRID = points(*np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 1, 101)))
 
 
 def differences(u):
     with ga.no_grad():
-        return (u(*GRID) - exact(*GRID)).numpy()
+        return (u(GRID) - exact(GRID)).numpy()
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -145,7 +153,7 @@ def test_both_learn_and_the_hard_form_is_nearer(seed):
         e = differences(u)
         rms[form] = np.sqrt((e**2).mean())
         sides = np.abs(np.concatenate([e[0], e[-1], e[:, 0]])).max()
-        r = np.abs(residual(u, *(a.ravel() for a in GRID)).numpy()).max()
+        r = np.abs(residual(u, GRID).numpy()).max()
         assert np.abs(e).max() <= sides + r  # the maximum principle
         if form is hard:
             assert sides < 1e-15
