@@ -32,13 +32,22 @@ def basis(x: GradArray, start: int = 0, stop: int | None = None) -> GradArray:
     return wrap(rows.reshape(stop - start, *x.shape))
 
 
+def for_one(product: Callable[[GradArray], list[GradArray]], x: GradArray) -> list[GradArray]:
+    """product(1), for x that has one element; product(0) if it has none."""
+    return product(wrap((np.ones if x.size else np.zeros)(x.shape, x.dtype)))
+
+
+def formed(x: GradArray, shape: tuple[int, ...]) -> GradArray:
+    return x if x.shape == shape else reshape(x, shape)
+
+
 def for_basis(
     product: Callable[[GradArray], list[GradArray]], x: GradArray, chunk_size: int | None
 ) -> list[GradArray]:
     """product(e) for every unit array e of x's form, along a new first axis."""
     if x.size <= 1:  # a sweep on raw arrays costs less than a batch of one
-        e = wrap((np.ones if x.size else np.zeros)(x.shape, x.dtype))
-        return [reshape(r, (1, *r.shape))[: x.size] for r in product(e)]
+        rows = [formed(r, (1, *r.shape)) for r in for_one(product, x)]
+        return rows if x.size else [r[:0] for r in rows]
     step = chunk_size or x.size
     parts = [vmap(product)(basis(x, k, k + step)) for k in range(0, x.size, step)]
     return parts[0] if len(parts) == 1 else [concatenate(rows) for rows in zip(*parts)]
@@ -48,10 +57,13 @@ def _columns(record: Recording, chunk_size: int | None) -> list[list[GradArray]]
     """Blocks dy/dx by pushing: for every result, one for each argument."""
     blocks: list[list[GradArray]] = [[] for _ in record.ys]
     for x in record.xs:
-        found = for_basis(lambda e, x=x: record.push([e], [x]), x, chunk_size)
-        for row, block in zip(blocks, found, strict=True):
-            block = moveaxis(block, 0, -1)
-            row.append(reshape(block, (*block.shape[:-1], *x.shape)))
+        product = lambda e, x=x: record.push([e], [x])
+        if x.size == 1:
+            found = for_one(product, x)
+        else:
+            found = [moveaxis(rows, 0, -1) for rows in for_basis(product, x, chunk_size)]
+        for y, row, block in zip(record.ys, blocks, found, strict=True):
+            row.append(formed(block, (*y.shape, *x.shape)))
     return blocks
 
 
@@ -59,8 +71,9 @@ def _rows(record: Recording, chunk_size: int | None) -> list[list[GradArray]]:
     """Blocks dy/dx by pulling: for every result, one for each argument."""
     blocks = []
     for y in record.ys:
-        found = for_basis(lambda e, y=y: record.pull([e], [y]), y, chunk_size)
-        blocks.append([reshape(block, (*y.shape, *block.shape[1:])) for block in found])
+        product = lambda e, y=y: record.pull([e], [y])
+        found = for_one(product, y) if y.size == 1 else for_basis(product, y, chunk_size)
+        blocks.append([formed(b, (*y.shape, *x.shape)) for x, b in zip(record.xs, found)])
     return blocks
 
 
