@@ -189,6 +189,30 @@ def test_item_float_int_complex_bool():
     assert not ga.array(0.0)
 
 
+@pytest.mark.parametrize("dtype", [float, "float32", int, complex])
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_numpy_array_does_not_take_a_value_off_its_graph(dtype, shape):
+    x, buffer = ga.array(np.full(shape, 2.5), requires_grad=True), np.zeros(2, dtype)
+    # For floats NumPy says ValueError, and names our error as its cause.
+    with pytest.raises((ga.GraphError, ValueError)) as first:
+        buffer[0] = x
+    with pytest.raises((ga.GraphError, ValueError)) as second:
+        buffer[1] += 2 * x.sum()
+    for caught in (first.value, second.value):
+        assert "lose its graph" in str(caught.__cause__ or caught)
+    assert not buffer.any()
+    buffer[0], buffer[1] = x.item(), x.detach().sum()
+    assert (buffer == (2 if dtype is int else 2.5)).all()
+
+
+def test_a_value_that_is_asked_for_may_be_stored_anywhere():
+    x = ga.array(2.5, requires_grad=True)
+    kept, buffer = {}, np.zeros(2)
+    kept["loss"], kept["x"] = float(x), x
+    buffer[int(x) - 1] = float(x)
+    assert kept["loss"] == 2.5 and kept["x"] is x and buffer.tolist() == [0, 2.5]
+
+
 def test_many_values_are_not_one():
     x = ga.array([1.0, 2.0])
     with pytest.raises(ValueError, match=r"item: an array of shape \(2,\) is not one number"):

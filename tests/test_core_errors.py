@@ -50,6 +50,12 @@ def test_item_outside_names_the_shape():
         ga.array(X).item(7)
 
 
+def test_the_line_is_the_users_and_not_one_of_numpys():
+    x = ga.array(2.0, requires_grad=True)
+    with pytest.raises(GraphError, match=r"at test_core_errors\.py:\d+: np\.full\(3, x\)"):
+        np.full(3, x)
+
+
 # Ops of a user's ----------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
+from opcode import opmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .types import ArrayLike, ArrayMethods
 else:
     ArrayMethods = object
+
+_STORE = opmap["STORE_SUBSCR"]  # what Python is at while it carries out `a[i] = b`
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -225,13 +228,31 @@ class GradArray(ArrayMethods):
         return view.copy() if copy else view
 
     def __float__(self) -> float:
+        self._check_not_stored()
         return float(self.item())
 
     def __int__(self) -> int:
+        self._check_not_stored()
         return int(self.item())
 
     def __complex__(self) -> complex:
+        self._check_not_stored()
         return complex(self.item())
+
+    def _check_not_stored(self) -> None:
+        """Refuse `buffer[i] = x` on a NumPy array, which asks for float(x): nobody has said so."""
+        if self._node is None:
+            return
+        frame = sys._getframe(2)
+        if frame.f_code.co_code[frame.f_lasti] == _STORE:
+            raise GraphError(
+                message(
+                    "numpy",
+                    "an array that requires a gradient was put into a NumPy array, which would "
+                    "lose its graph.",
+                    "Put it into ga.zeros(...), or into a list for ga.stack, or say x.item().",
+                )
+            )
 
     def __index__(self) -> int:
         if self._data.dtype.kind not in "iu" or self._data.ndim:

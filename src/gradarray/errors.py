@@ -6,8 +6,12 @@ import linecache
 import os
 import sys
 
+import numpy as np
+
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STDLIB = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_SITE = os.path.dirname(os.path.dirname(os.path.abspath(np.__file__)))
+_PEERS = tuple(os.path.join(_SITE, peer, "") for peer in ("numpy", "scipy"))
 
 
 class ShapeError(ValueError):
@@ -55,10 +59,10 @@ def user_line() -> str:
 
 
 def _is_ours(name: str) -> bool:
-    """A file that a user did not write: the package's, a generated one, the standard library's."""
-    if name.startswith(_STDLIB):
-        return "site-packages" not in name
-    return name.startswith((PACKAGE, "<gradarray"))
+    """A file that no user wrote: of the package, of NumPy, of Python, or a generated one."""
+    if name.startswith((PACKAGE, "<gradarray", *_PEERS)):
+        return True
+    return name.startswith(_STDLIB) and "site-packages" not in name
 
 
 def message(op: str, what: str, mend: str = "") -> str:

@@ -365,8 +365,6 @@ TRAPS = {
     "math": (lambda x: math.sin(x), 0, ga.sin, mp.cos(2.5)),
     "np": (lambda x: np.sin(x.numpy()), 0, np.sin, mp.cos(2.5)),
     "detach": (lambda x: x * x.detach(), 2.5, lambda x: x * x, 5),
-    "buffer": (lambda x: filled(np.zeros(3), x), 0, lambda x: filled(ga.zeros(3), x), 6),
-    "list": (lambda x: filled(np.zeros(3), x), 0, lambda x: ga.stack([x**0, x, x**2]).sum(), 6),
     "look-up": (lambda x: table[int(x)], 0, between, 5),
 }
 
@@ -427,6 +425,15 @@ def test_whole_numbers_raise_where_they_are_the_result(name):
 def test_numpy_may_not_take_the_graph_away_without_a_word(lose):
     with pytest.raises(ga.GraphError, match="detach"):
         ga.grad(lambda x: (x * lose(x)).sum())(2.5)
+
+
+@BOTH
+def test_a_numpy_buffer_is_refused_and_one_of_gradarray_or_a_list_is_right(derivative):
+    with pytest.raises(ValueError, match="array element") as caught:
+        derivative(lambda x: filled(np.zeros(3), x))(2.5)
+    assert "ga.zeros(...), or into a list for ga.stack" in str(caught.value.__cause__)
+    assert derivative(lambda x: filled(ga.zeros(3), x))(2.5).item() == 6
+    assert derivative(lambda x: ga.stack([x**0, x, x**2]).sum())(2.5).item() == 6
 
 
 def test_backward_on_what_is_wholly_cut_raises():
