@@ -175,7 +175,6 @@ def test_an_op_without_series_is_done_in_another_mode():
         ({"f": lambda X: X.sum()}, ga.ShapeError, r"gave shape \(\) for X of shape \(4, 2\)"),
         ({"f": lambda X: (X, X)}, TypeError, "returned tuple, not one array"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_bad_input(arguments, error, match):
     given = {"f": lambda X: X[:, 0] * X[:, 1], "X": np.ones((4, 2)), "columns": "tx", "of": ("t",)}
