@@ -360,6 +360,19 @@ def test_unknown_names_are_refused_when_the_op_is_defined():
         make(forward=lambda *xs: xs[0])
 
 
+def test_forward_may_be_a_ufunc_of_numpy():
+    class Sine(ga.Grad):
+        forward = staticmethod(np.sin)
+        backward = staticmethod(lambda y_bar, x: y_bar * ga.cos(x))
+
+    class Hypotenuse(ga.Grad):
+        forward = np.hypot
+        backward = staticmethod(lambda y_bar, x1, x2, y: (y_bar * x1 / y, y_bar * x2 / y))
+
+    assert ga.grad(Sine.apply)(0.5).item() == pytest.approx(np.cos(0.5))
+    assert [g.item() for g in ga.grad(Hypotenuse.apply, (0, 1))(3.0, 4.0)] == [0.6, 0.8]
+
+
 def test_calls_that_do_not_fit():
     with pytest.raises(TypeError, match=r"takes 2 arrays \(a, b\), 1 given"):
         Scaled.apply(1.0)

@@ -146,6 +146,10 @@ class _Self:
 def _function(cls: type, fn: Any) -> tuple[Any, list[inspect.Parameter]]:
     """The plain function behind a static method, or behind a method with `self`."""
     fn = fn.__func__ if isinstance(fn, (staticmethod, classmethod)) else fn
+    if isinstance(fn, np.ufunc):  # under NumPy's names; its keywords are about memory
+        names = ["x"] if fn.nin == 1 else [f"x{k}" for k in range(1, fn.nin + 1)]
+        kind = inspect.Parameter.POSITIONAL_ONLY
+        return fn, [inspect.Parameter(name, kind) for name in names]
     parameters = list(inspect.signature(fn).parameters.values())
     if parameters and parameters[0].name == "self":
         me, method = _Self(cls), fn

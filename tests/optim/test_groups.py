@@ -262,8 +262,8 @@ def test_a_parameter_is_a_floating_leaf(method: Any) -> None:
         method([w, w * 2])
     with pytest.raises(TypeError, match="parameter 0 has dtype int64"):
         method([ga.array([1, 2])])
-    with pytest.raises(TypeError, match="parameter 0 has dtype complex128"):
-        method([ga.array([1j], requires_grad=True)])
+    with pytest.raises(TypeError, match="parameter 0 has dtype bool"):
+        method([ga.array([True])])
     with pytest.raises(TypeError, match="parameter 0 is a ndarray, not a GradArray"):
         method([np.ones(2)])
 

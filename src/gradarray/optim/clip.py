@@ -12,10 +12,12 @@ from ..array import GradArray, wrap
 from ..errors import message
 from ..graph import no_grad
 from ..ops.compare import maximum, minimum
+from ..ops.complex import is_complex
 from ..ops.powers import sqrt
 from ..ops.reduce import max as largest
 from ..ops.reduce import sum as total
 from ..ops.shape import astype
+from .pieces import as_complex, as_real, real_form
 
 
 def get_total_norm(
@@ -55,7 +57,7 @@ def get_total_norm(
 def _norm(arrays: list[GradArray], p: float) -> GradArray:
     if not arrays:
         return wrap(np.float64(0.0))
-    dtype = np.result_type(*(x.dtype for x in arrays))
+    dtype = np.result_type(*(real_form(x)[1] for x in arrays))
     if p == math.inf:
         norm = astype(largest(abs(arrays[0])), np.float64)
         for x in arrays[1:]:
@@ -63,7 +65,7 @@ def _norm(arrays: list[GradArray], p: float) -> GradArray:
         return astype(norm, dtype)
     power: Any = wrap(np.float64(0.0))
     for x in arrays:
-        power = power + total(x * x if p == 2 else abs(x) ** p)
+        power = power + total(x * x if p == 2 and not is_complex(x) else abs(x) ** p)
     return astype(sqrt(power) if p == 2 else power ** (1 / p), dtype)
 
 
@@ -125,7 +127,8 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: GradArray | Iterable[GradArray], clip_value: float) -> None:
-    r"""Limit each component of the gradients, in place, to [-clip_value, clip_value].
+    r"""Limit each component of the gradients (of complex ones each part), in place, to
+    [-clip_value, clip_value].
 
     Parameters without a gradient are skipped. Raises ValueError for a negative or NaN `clip_value`.
 
@@ -144,7 +147,8 @@ def clip_grad_value_(parameters: GradArray | Iterable[GradArray], clip_value: fl
     limit = float(clip_value)
     with no_grad():
         for g in _gradients(parameters):
-            g._assign("clip_grad_value_", minimum(maximum(g, -limit), limit))
+            near = minimum(maximum(as_real(g), -limit), limit)
+            g._assign("clip_grad_value_", as_complex(near) if is_complex(g) else near)
 
 
 def _gradients(parameters: GradArray | Iterable[GradArray]) -> list[GradArray]:

@@ -13,6 +13,7 @@ from ..graph import no_grad
 from .groups import Group
 from .line_search import Point, strong_wolfe
 from .optimizer import Optimizer
+from .pieces import real_form
 
 
 class LBFGS(Optimizer):
@@ -100,8 +101,8 @@ class LBFGS(Optimizer):
     def _make_state(self, group: Group) -> None:
         if self.state:
             return
-        size = sum(p.size for p in group.params)
-        dtype = np.result_type(*(p.dtype for p in group.params))
+        size = sum(_numbers(p._array).size for p in group.params)
+        dtype = np.result_type(*(_numbers(p._array).dtype for p in group.params))
         self.state[group.params[0]] = {
             **{k: wrap(np.float64(0)) for k in ("n_iter", "func_evals", "t", "H_diag")},
             **{k: wrap(np.zeros(size, dtype)) for k in ("d", "prev_flat_grad")},
@@ -217,7 +218,7 @@ class _Run:
 
     def gradient(self) -> np.ndarray:
         parts = [
-            np.zeros(p.size, p.dtype) if p._gradient is None else p._gradient._array.ravel()
+            _numbers(np.zeros(p.shape, p.dtype) if p._gradient is None else p._gradient._array)
             for p in self.params
         ]
         return np.concatenate(parts).astype(self.state["d"].dtype, copy=False)
@@ -229,14 +230,21 @@ class _Run:
         """Bind the parameters to x + t d."""
         at = 0
         for p, start in zip(self.params, x, strict=True):
-            move = d[at : at + start.size].reshape(start.shape)
-            _assign(p, (start + d.dtype.type(t) * move).astype(start.dtype, copy=False))
-            at += start.size
+            numbers = _numbers(start)
+            move = d.dtype.type(t) * d[at : at + numbers.size]
+            moved = (numbers + move).astype(numbers.dtype, copy=False)
+            _assign(p, moved.view(start.dtype).reshape(start.shape))
+            at += numbers.size
 
     def keep(self, **values: Any) -> None:
         for name, value in values.items():
             value = np.float64(value) if isinstance(value, (int, float)) else value
             _assign(self.state[name], value)
+
+
+def _numbers(x: np.ndarray) -> np.ndarray:
+    """The values as one vector of real numbers; of a complex one its parts in turn."""
+    return x.ravel().view(real_form(x)[1])
 
 
 def _assign(handle: GradArray, value: Any) -> None:

@@ -22,6 +22,7 @@ from ..graph import enable_grad, is_plain, no_grad, raw_sweep
 from ..ops.shape import astype
 from . import checkpoint
 from .groups import Group, refuse_foreign
+from .pieces import as_complex, as_real, real_form
 
 
 class Optimizer:
@@ -30,7 +31,9 @@ class Optimizer:
     `params`: an iterable of leaf GradArrays, of (name, array) pairs, or of dicts, each a group with
     options of its own: `[{"params": [w], "lr": 0.01}, {"params": [b]}]`. `state[p]` holds the
     arrays that a method keeps for p; they are made here, with p's shape and dtype (counts: 0-d
-    float64), and each step binds them to new values. A step computes in the parameter's dtype.
+    float64), and each step binds them to new values. A step computes in the parameter's dtype; a
+    complex parameter moves as its real and imaginary parts would, and its slots have a last axis
+    for the two.
 
     A method of your own derives from this class and declares `slots`, `coefficients` and `update`:
 
@@ -184,13 +187,13 @@ class Optimizer:
                         "Give the leaf arrays that it was computed from.",
                     )
                 )
-            if p.dtype.kind != "f":
+            if p.dtype.kind not in "fc":
                 raise DTypeError(
                     message(
                         owner,
-                        f"{what} has dtype {p.dtype}, and only real floating numbers are moved "
-                        "along a gradient.",
-                        "Cast it, or optimise real and imaginary parts as two arrays.",
+                        f"{what} has dtype {p.dtype}, and only floating numbers are moved along a "
+                        "gradient.",
+                        "Cast it.",
                     )
                 )
             if id(p) in known:
@@ -202,13 +205,14 @@ class Optimizer:
     def _make_state(self, group: Group) -> None:
         slots = self.slots(group.options(attrgetter("_data")))
         for p in group.params:
+            shape, dtype = real_form(p)
             state = self.state.setdefault(p, {})
             for name, start in self.counters.items():
                 if name not in state:
                     state[name] = wrap(np.float64(start))
             for name, start in slots.items():
                 if name not in state:
-                    state[name] = wrap(np.full(p.shape, start, p.dtype)[()])
+                    state[name] = wrap(np.full(shape, start, dtype)[()])
 
     # A step ---------------------------------------------------------------------------------------
 
@@ -274,6 +278,10 @@ class Optimizer:
                 g = read(p._gradient)
                 dtype = x.dtype
                 g = g if g.dtype is dtype else _cast(g, dtype)
+                whole = dtype.kind == "c"
+                if whole:
+                    x, g = as_real(x), as_real(g)
+                    dtype = x.dtype
                 counts = [number(state[name]) for name in self.counters]
                 key = (dtype, *map(key_of, counts))
                 if key not in shared:
@@ -287,9 +295,12 @@ class Optimizer:
                 elif c.decay is not None:
                     g = g + c.decay * x
                 new = self.update(c, x, g, *[read(state[name]) for name in slots])
+                new = [v if v.dtype is dtype else _cast(v, dtype) for v in new]
+                if whole:
+                    new[0] = as_complex(new[0])
                 # Only now, when all is computed, does anything change.
                 for handle, value in zip((p, *map(state.get, slots)), new, strict=True):
-                    write(handle, value if value.dtype is dtype else _cast(value, dtype))
+                    write(handle, value)
                 for name, value in n.items():
                     write(state[name], value)
 

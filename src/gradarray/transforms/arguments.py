@@ -147,8 +147,11 @@ def constant(y: Any, op: str = "array") -> GradArray:
     return wrap(from_user(float(y) if type(y) is int else y, op))
 
 
-def scalar_output(y: Any, op: str) -> GradArray:
-    """The result of a function that must give one real number."""
+def scalar_output(y: Any, op: str, holomorphic: bool | None = None) -> GradArray:
+    """The result of a function that must give one real number; if `holomorphic` a complex one.
+
+    None: the transform has no such keyword.
+    """
     if not isinstance(y, GradArray):
         if isinstance(y, (tuple, list, dict)) or y is None:
             raise TypeError(
@@ -171,12 +174,13 @@ def scalar_output(y: Any, op: str) -> GradArray:
         raise DTypeError(
             message(op, f"the function returned dtype {y.dtype}, which has no derivative.")
         )
-    if y.dtype.kind == "c":
+    if y.dtype.kind == "c" and not holomorphic:
+        say = "" if holomorphic is None else "say holomorphic=True for an analytic one, "
         raise DTypeError(
             message(
                 op,
                 f"the function returned dtype {y.dtype}; a gradient is that of a real function.",
-                "Take ga.real(y) or ga.abs(y), or use vjp or jvp for a complex one.",
+                f"Take ga.real(y) or ga.abs(y), {say}or use vjp or jvp for a complex one.",
             )
         )
     return y
@@ -191,8 +195,7 @@ def matching(
         raise TypeError(
             message(
                 op,
-                f"the {what} has structure {tree.describe(came)}, expected "
-                f"{tree.describe(form)}.",
+                f"the {what} has structure {tree.describe(came)}, expected {tree.describe(form)}.",
             )
         )
     out = []
@@ -203,15 +206,11 @@ def matching(
                 x = wrap(x._data.astype(like.dtype))
         if x.shape != like.shape:
             raise ShapeError(
-                message(
-                    op, f"the {what}{path} has shape {x.shape}, its array has {like.shape}."
-                )
+                message(op, f"the {what}{path} has shape {x.shape}, its array has {like.shape}.")
             )
         if x.dtype != like.dtype:
             raise DTypeError(
-                message(
-                    op, f"the {what}{path} has dtype {x.dtype}, its array has {like.dtype}."
-                )
+                message(op, f"the {what}{path} has dtype {x.dtype}, its array has {like.dtype}.")
             )
         out.append(given.on_all_levels(x) if mode.levels else x)
     return out

@@ -11,8 +11,9 @@ import numpy as np
 from .. import tree
 from ..algebra import at_end
 from ..array import GradArray, wrap
-from ..errors import DTypeError, ShapeError, message
+from ..errors import ShapeError, message
 from .arguments import matching, scalar_output
+from .jacobian import check_dtypes
 from .linearize import Recording
 
 
@@ -148,8 +149,7 @@ def _check_elementwise(record: Recording, holomorphic: bool) -> None:
             message(op, f"the function returned {tree.describe(record.form)}, not one array.")
         )
     y: GradArray = record.ys[0]
-    if y.dtype.kind not in "fc":
-        raise DTypeError(message(op, f"the result has dtype {y.dtype}, which has no derivative."))
+    check_dtypes(record, holomorphic, True)
     for x in record.xs:
         if x.shape != y.shape:
             raise ShapeError(
@@ -158,13 +158,5 @@ def _check_elementwise(record: Recording, holomorphic: bool) -> None:
                     f"the result has shape {y.shape}, the argument {x.shape}: the function does "
                     "not treat each element alone.",
                     "Use ga.jacobian, or ga.grad of a sum.",
-                )
-            )
-        if x.dtype.kind == "c" and not holomorphic:
-            raise DTypeError(
-                message(
-                    op,
-                    f"an argument has dtype {x.dtype}: dy/dz is one number only if y is analytic.",
-                    "Say holomorphic=True if it is.",
                 )
             )

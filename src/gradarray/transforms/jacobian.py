@@ -15,11 +15,12 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, wrap
-from ..errors import DTypeError, ShapeError, message
+from ..errors import ShapeError, message
 from ..ops.join import concatenate
 from ..ops.layout import moveaxis
 from ..ops.reduce import sum
 from ..ops.shape import reshape
+from .analytic import check_arguments, check_results
 from .batch import vmap
 from .linearize import Recording
 
@@ -83,35 +84,10 @@ def _forward_is_cheaper(record: Recording) -> bool:
     return inputs <= results or any(y.dtype.kind == "c" for y in record.ys)
 
 
-def check_dtypes(record: Recording, holomorphic: bool, forward: bool) -> None:
+def check_dtypes(record: Recording, holomorphic: bool | None, forward: bool) -> None:
     """A Jacobian of complex numbers is one matrix only where the function is analytic."""
-    op = record.op
-    for x in record.xs:
-        if x.dtype.kind == "c" and not holomorphic:
-            raise DTypeError(
-                message(
-                    op,
-                    f"an argument has dtype {x.dtype}: dy/dz is one number only if y is analytic.",
-                    "Use ga.jacobian with holomorphic=True if it is; else differentiate by real "
-                    "and imaginary part.",
-                )
-            )
-        if holomorphic and x.dtype.kind != "c":
-            raise DTypeError(message(op, f"holomorphic=True, but an argument is {x.dtype}."))
-    for y, path in zip(record.ys, tree.paths(record.form), strict=True):
-        what = f"the result{path} has dtype {y.dtype}"
-        if y.dtype.kind not in "fc":
-            raise DTypeError(message(op, f"{what}, which has no derivative."))
-        if holomorphic and y.dtype.kind != "c":
-            raise DTypeError(message(op, f"holomorphic=True, but {what}."))
-        if y.dtype.kind == "c" and not holomorphic and not forward:
-            raise DTypeError(
-                message(
-                    op,
-                    f"{what}; pulled back to real arguments, only its real part would arrive.",
-                    "Use ga.jacfwd, say holomorphic=True, or return ga.real(y) and ga.imag(y).",
-                )
-            )
+    check_arguments(record.op, record.xs, holomorphic)
+    check_results(record.op, record.ys, record.form, holomorphic, forward=forward)
 
 
 def _check_chunk(op: str, chunk_size: int | None) -> None:
@@ -155,7 +131,8 @@ def jacfwd(
     J_{i..j..} = \partial y_i / \partial x_j, of shape y.shape + x.shape. The result has f's
     structure, and in place of each array the structure of the argument (a tuple of them if
     `argnums` is a sequence). With `has_aux`, f returns (y, aux) and the result is (J, aux).
-    `holomorphic` is for analytic functions of complex arrays: J is then the complex derivative.
+    `holomorphic` is for analytic functions of complex arrays: J is then the complex derivative
+    (docs/complex.md).
     `chunk_size` bounds the memory: so many tangents at once. Raises DTypeError for an integer
     array, or a complex one without `holomorphic`. (Griewank & Walther, "Evaluating Derivatives",
     2nd ed., section 3.1.)
@@ -258,7 +235,7 @@ def divergence(
     def divergence_of(*args: Any, **kwargs: Any) -> Any:
         record = Recording(f, args, kwargs, argnums, has_aux, "divergence")
         _check_field(record)
-        check_dtypes(record, False, True)
+        check_dtypes(record, None, True)
         total: Any = 0.0
         for k, x in enumerate(record.xs):
 

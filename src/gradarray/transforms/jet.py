@@ -16,6 +16,7 @@ from ..array import GradArray, wrap
 from ..errors import message
 from ..graph import mode
 from . import series_custom, series_rules
+from .analytic import check_arguments, check_results
 from .arguments import Arguments, call, completed, matching, outputs
 from .batch import Batched, entering, later_levels, only_levels
 from .orders import Orders, up_to
@@ -212,13 +213,16 @@ def _factorial(k: int) -> float:
     return float(math.factorial(k))
 
 
-def derivative(f: Callable[..., Any], n: int = 1) -> Callable[..., Any]:
+def derivative(
+    f: Callable[..., Any], n: int = 1, *, holomorphic: bool = False
+) -> Callable[..., Any]:
     r"""f^{(n)}, the n-th derivative of a function of one number, in its first argument.
 
     Of an array it is taken element by element: f must be elementwise there, y_i = f(x_i). One walk
     of series of order n, at O(n^2) evaluations of f; the function that is returned takes f's
-    arguments, and nests. Raises ValueError for a negative n, DTypeError for integers. (Griewank &
-    Walther, "Evaluating Derivatives", 2nd ed., 2008, section 13.1.)
+    arguments, and nests. Complex numbers need `holomorphic`: f is analytic in them. Raises
+    ValueError for a negative n, DTypeError for integers, and for complex numbers without
+    `holomorphic`. (Griewank & Walther, "Evaluating Derivatives", 2nd ed., 2008, section 13.1.)
 
     >>> import gradarray as ga
     >>> ga.derivative(lambda x: x**4, 3)(ga.array([1.0, 2.0]))
@@ -229,10 +233,14 @@ def derivative(f: Callable[..., Any], n: int = 1) -> Callable[..., Any]:
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def nth(x: Any, *args: Any, **kwargs: Any) -> Any:
         arguments = Arguments((x, *args), 0, "derivative")
+        check_arguments("derivative", arguments.aliases, holomorphic)
         ones = [wrap(np.ones(a.shape, a.dtype)[()]) for a in arguments.aliases]
         if mode.levels:
             ones = [given.on_all_levels(one) for one in ones]
-        return _last(f, arguments, ones, n, "derivative", kwargs)
+        y = _last(f, arguments, ones, n, "derivative", kwargs)
+        if holomorphic:
+            check_results("derivative", *outputs(y), True, forward=True)
+        return y
 
     return nth
 
@@ -275,4 +283,3 @@ def _last(
     if not n:
         return y
     return terms[-1] if n == 1 else tree.map(lambda c: c * factor, terms[-1])
-

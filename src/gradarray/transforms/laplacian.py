@@ -13,6 +13,7 @@ from ..array import GradArray, wrap
 from ..errors import ShapeError, message
 from ..graph import mode
 from ..ops.axes import one_axis
+from .analytic import check_arguments
 from .arguments import Arguments, call, completed, outputs
 from .batch import Batched, Level, batched, entering, only_levels
 from .collapsed import CollapsedWalk, Second, both
@@ -36,8 +37,9 @@ def laplacian(
     ones, `chunk` directions at a time (by default as many as stay in the processor's cache, and
     all where the walk is recorded, for a gradient through it): at most half the time and memory of
     nested reverse mode along all directions. Raises ShapeError where x has no such axis,
-    ValueError for a chunk below 1, DTypeError for integers, RuleError naming an op whose rule
-    cannot run on series. (Dangel et al., "Collapsing Taylor mode automatic differentiation", 2025.)
+    ValueError for a chunk below 1, DTypeError for integers and complex x, RuleError naming an op
+    whose rule cannot run on series. (Dangel et al., "Collapsing Taylor mode automatic
+    differentiation", 2025.)
 
     >>> import gradarray as ga
     >>> ga.laplacian(lambda x: (x**3).sum())(ga.array([1.0, 2.0]))
@@ -53,6 +55,7 @@ def laplacian(
     def sum_of_second(x: Any, *args: Any, **kwargs: Any) -> Any:
         attach = mode.grad
         arguments = Arguments((x, *args), 0, "laplacian")
+        check_arguments("laplacian", arguments.aliases, None)
         directions = _Directions(arguments.aliases, axis)
         y, _ = call(f, arguments, kwargs, False)
         ys, form = outputs(y)

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import graph
+from .. import graph, tree
 from ..array import GradArray, lift, wrap
 from ..errors import RuleError, ShapeError, UnknownNameError, message
 from ..ops.control import alias
 from ..ops.join import stack
 from ..ops.shape import reshape
+from .analytic import check_arguments, check_results
 from .arguments import Arguments, call, completed, constant
 from .jet import series_to
 from .orders import Index, Orders, closure
@@ -99,6 +100,7 @@ def partials(
     orders = closure((*wanted.values(), (0,) * len(columns)))
     attach = graph.mode.grad
     arguments = Arguments((X,), 0, "partials")
+    check_arguments("partials", arguments.aliases, None)
     (x,) = arguments.aliases
     # What is recorded of a walk starts here, so that the next one can go on from it.
     inner: list[GradArray] = []
@@ -112,7 +114,7 @@ def partials(
     costs = _costs(orders, max(1, y.size // max(1, X.size // len(columns))))
     refused: dict[str, str] = {}
     found, chosen = {}, ""
-    for chosen in _candidates(mode, costs):
+    for chosen in _candidates(mode, costs, y):
         try:
             with graph.recording():
                 found = MODES[chosen](y, x if chosen == "taylor" else inner[0], orders, attach)
@@ -216,9 +218,11 @@ def _costs(orders: Orders, outputs: int) -> dict[str, int]:
     return {"taylor": orders.count, "forward": forward, "reverse": reverse}
 
 
-def _candidates(mode: str, costs: dict[str, int]) -> list[str]:
-    if mode == "auto":
-        return sorted(costs, key=lambda name: costs[name])
+def _candidates(mode: str, costs: dict[str, int], y: GradArray) -> list[str]:
+    if mode == "auto":  # of complex results the real part alone can be pulled back to real X
+        possible = [name for name in costs if name != "reverse" or y.dtype.kind != "c"]
+        return sorted(possible, key=lambda name: costs[name])
+    check_results("partials", [y], tree.LEAF, None, forward=mode != "reverse")
     if mode not in MODES:
         listed = ", ".join(map(repr, ("auto", *MODES)))
         raise ValueError(message("partials", f"mode={mode!r} is none of {listed}."))

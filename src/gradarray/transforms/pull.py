@@ -21,6 +21,7 @@ from ..errors import DTypeError, GraphError, ShapeError, message
 from ..graph import Grad, Leaf, mode
 from ..ops.indexing import Placed
 from ..record import PickGrad
+from .analytic import check_arguments, check_results
 from .arguments import Arguments, call, completed, matching, outputs, scalar_output
 from .batch import Batched, entering, later_levels, only_levels, plainly
 
@@ -95,8 +96,7 @@ def _to_tuple(node: Any, c: Any, cotangents: dict[Grad, Any]) -> None:
 def _filled(node: Grad, parts: list[Any]) -> tuple[Any, ...]:
     assert node.metas is not None
     return tuple(
-        np.zeros(*form) if c is None else c
-        for c, form in zip(parts, node.metas[0], strict=True)
+        np.zeros(*form) if c is None else c for c, form in zip(parts, node.metas[0], strict=True)
     )
 
 
@@ -153,9 +153,7 @@ def run_recorded(
     outer, mode.raw = mode.raw, 0
     try:
         with np.errstate(all="ignore"), graph.recording(), graph.sweeping():
-            handles = {
-                n: c if isinstance(c, GradArray) else wrap(c) for n, c in seeds.items()
-            }
+            handles = {n: c if isinstance(c, GradArray) else wrap(c) for n, c in seeds.items()}
             return sweep(order, handles, RECORDED_SWEEP, targets)
     finally:
         mode.raw = outer
@@ -349,14 +347,21 @@ def _seed_of(y: GradArray, grad: Any) -> Any:
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     r"""A function that gives (f(x), \nabla f(x)) for a scalar f, from one recording.
 
     The gradient has the structure of the argument (a tuple of them if `argnums` is a sequence);
     what f does not reach has a gradient of zeros. With `has_aux`, f returns (value, aux) and the
-    result is ((value, aux), gradient). Raises ValueError where f is not scalar, DTypeError for
-    an integer array.
+    result is ((value, aux), gradient). Of a real f of complex z = u + iv the gradient is
+    \partial f / \partial u + i \partial f / \partial v, which points uphill; with `holomorphic`
+    f is an analytic function with a complex result, and what comes is its derivative f'(z)
+    (docs/complex.md). Raises ShapeError where f is not scalar, DTypeError for an integer array,
+    and for a complex result without `holomorphic`.
 
     >>> import gradarray as ga
     >>> ga.value_and_grad(lambda x: (x * x).sum())(ga.array([1.0, 2.0]))
@@ -368,10 +373,14 @@ def value_and_grad(
         attach = mode.grad
         primals = Arguments(args, argnums, "grad")
         y, aux = call(f, primals, kwargs, has_aux)
-        y = scalar_output(y, "grad")
+        y = scalar_output(y, "grad", holomorphic)
+        if holomorphic:
+            check_arguments("grad", primals.aliases, True)
+            check_results("grad", [y], tree.LEAF, True, forward=False)
         nodes = primals.nodes
         bars, recorded = pull_to([y], [y.dtype.type(1)], nodes, attach=attach)
-        gradient = primals.rebuild(completed(primals.aliases, [at_end(c) for c in bars]))
+        bars = bars if holomorphic else [at_end(c) for c in bars]
+        gradient = primals.rebuild(completed(primals.aliases, bars))
         y = y if recorded else y.detach()
         aux = primals.leave(aux, attach) if has_aux else None
         return ((y, aux), gradient) if has_aux else (y, gradient)
@@ -380,7 +389,11 @@ def value_and_grad(
 
 
 def grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     r"""The gradient function \nabla f of a scalar function; it nests to any order.
 
@@ -390,7 +403,7 @@ def grad(
     >>> ga.grad(ga.grad(lambda x: x**3))(2.0)
     GradArray(12., dtype=float64)
     """
-    both = value_and_grad(f, argnums, has_aux)
+    both = value_and_grad(f, argnums, has_aux, holomorphic=holomorphic)
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -403,6 +416,7 @@ def grad(
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     r"""(y, pull): the value y = f(*primals) and pull(\bar y) = (\bar x_1, ..), \bar x = J^T \bar y.
 
+    Of complex numbers pull gives J^H \bar y, the gradient of Re(\bar y^* y) (docs/complex.md).
     `pull` takes a pytree of y's structure, returns a tuple with one entry per primal, and can be
     called any number of times. With `has_aux`, f returns (y, aux) and the result is (y, pull, aux).
 

@@ -164,7 +164,7 @@ def sparse_jacobian(
         record = _record(f, args, kwargs, argnums, has_aux, op)
         known = sparsity or colored(_pattern(record, zeros), direction)
         _check_fit(op, known, _size(record.ys), _size(record.xs), ("forward", "reverse"))
-        check_dtypes(record, False, known.direction == "forward")
+        check_dtypes(record, None, known.direction == "forward")
         if known.direction == "forward":
             found = _compressed(record.push, record.xs, known)
             rows, columns = known.pattern.nonzero()
@@ -214,7 +214,7 @@ def sparse_hessian(
         known = sparsity or colored(_pattern(record, zeros), "symmetric")
         n = _size(record.xs)
         _check_fit(op, known, n, n, ("symmetric",))
-        check_dtypes(record, False, True)
+        check_dtypes(record, None, True)
         found = _compressed(record.push, record.xs, known)
         rows, columns = known.pattern.nonzero()
         values = np.where(
