@@ -185,3 +185,33 @@ def test_errors():
         nn.GRUCell(INPUT, HIDDEN)(np.ones((BATCH, INPUT)), np.ones((BATCH, 5)))
     with pytest.raises(ValueError, match="num_layers=0"):
         nn.RNN(INPUT, HIDDEN, num_layers=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_of_single_sequences_add_up_to_that_of_the_batch(kind):
+    layer = KINDS[kind][0](INPUT, HIDDEN, bidirectional=True, dtype="float64")
+    x = RNG.normal(size=(LENGTH, BATCH, INPUT))
+    params = {k: v.detach() for k, v in layer.parameters_dict().items()}
+    loss = lambda p, x: (nn.functional_call(layer, p, x)[0] ** 2).sum()
+    whole = ga.grad(loss)(params, x)
+    alone = ga.vmap(ga.grad(loss), in_axes=(None, 1))(params, x)
+    for name, slope in whole.items():
+        assert alone[name].shape == (BATCH, *slope.shape)
+        assert np.allclose(alone[name].numpy().sum(0), slope.numpy(), **CLOSE)
+    # Where input and state meet in a sum only, both biases have one derivative; not for GRU's n.
+    for suffix in ("_l0", "_l0_reverse"):
+        ih, hh = (whole[f"bias_{k}h{suffix}"].numpy() for k in "ih")
+        same = np.isclose(ih, hh, **CLOSE)
+        summed = np.arange(len(ih)) < (2 * HIDDEN if kind == "GRU" else len(ih))
+        assert np.array_equal(same, summed)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_along_a_direction_in_three_ways(kind):
+    layer = KINDS[kind][0](INPUT, HIDDEN, dtype="float64")
+    x, v = RNG.normal(size=(2, LENGTH, BATCH, INPUT))
+    f = lambda x: (layer(x)[0] ** 2).sum()
+    pushed = ga.jvp(f, (x,), (v,))[1].item()
+    assert pushed == pytest.approx((ga.grad(f)(x).numpy() * v).sum(), rel=1e-12)
+    curved = ga.directional(f, x, v, order=2).item()
+    assert curved == pytest.approx((ga.hvp(f)(x, v).numpy() * v).sum(), rel=1e-12)
