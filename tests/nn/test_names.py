@@ -80,7 +80,7 @@ SIGNATURES = {
     "RNN": "input_size, hidden_size, num_layers=1, nonlinearity='tanh', bias=True, "
     "batch_first=False, dropout=0.0, bidirectional=False",
     "LSTM": "input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, "
-    "bidirectional=False",
+    "bidirectional=False, proj_size=0",
     "GRU": "input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, "
     "bidirectional=False",
     "RNNCell": "input_size, hidden_size, bias=True, nonlinearity='tanh'",

@@ -45,11 +45,13 @@ def by_hand(kind, layer, x, states):
             w_ih, w_hh = state[f"weight_ih{suffix}"], state[f"weight_hh{suffix}"]
             b_ih, b_hh = (state.get(f"bias_{n}h{suffix}", 0.0) for n in "ih")
             now = states[len(ends)]
-            hidden = np.zeros((*x.shape[:2], layer.hidden_size))
+            hidden = np.zeros((*x.shape[:2], layer.proj_size or layer.hidden_size))
             order = range(len(x))
             for t in reversed(order) if suffix.endswith("reverse") else order:
                 h = now[0] if kind == "LSTM" else now
                 now = step(x[t] @ w_ih.T + b_ih, h @ w_hh.T + b_hh, now)
+                if layer.proj_size:
+                    now = (now[0] @ state[f"weight_hr{suffix}"].T, now[1])
                 hidden[t] = now[0] if kind == "LSTM" else now
             outputs.append(hidden)
             ends.append(now)
@@ -81,6 +83,24 @@ def test_against_a_loop_over_the_equations(kind, options, given):
     for k, part in enumerate(lasts):
         wanted = np.stack([end[k] if pair else end for end in ends])
         assert np.allclose(part.numpy(), wanted, **CLOSE)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}], ids=str)
+def test_an_lstm_whose_h_is_projected(options):
+    layer = nn.LSTM(INPUT, HIDDEN, **options, proj_size=2, dtype="float64")
+    count = layer.num_layers * (1 + layer.bidirectional)
+    x = RNG.normal(size=(LENGTH, BATCH, INPUT))
+    h, c = RNG.normal(size=(count, BATCH, 2)), RNG.normal(size=(count, BATCH, HIDDEN))
+    expected, ends = by_hand("LSTM", layer, x, list(zip(h, c, strict=True)))
+    output, last = layer(x, (h, c))
+    assert np.allclose(output.numpy(), expected, **CLOSE)
+    for k, part in enumerate(last):
+        assert np.allclose(part.numpy(), np.stack([end[k] for end in ends]), **CLOSE)
+    assert [part.shape[-1] for part in layer(x)[1]] == [2, HIDDEN]
+    with pytest.raises(ga.ShapeError, match=r"h_0: .*\(also with batch_first\), proj_size"):
+        layer(x, (c, c))
+    with pytest.raises(ValueError, match="less than hidden_size"):
+        nn.LSTM(INPUT, HIDDEN, proj_size=HIDDEN)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -32,13 +32,18 @@ class _Recurrent(Module):
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int, bias: bool, batch_first: bool,
-        dropout: float, bidirectional: bool, dtype: Any,
+        dropout: float, bidirectional: bool, dtype: Any, proj_size: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         if num_layers < 1 or hidden_size < 1:
             raise ValueError(
                 f"{type(self).__name__}: num_layers={num_layers} and hidden_size={hidden_size} "
                 "must be at least 1"
+            )
+        if not 0 <= proj_size < hidden_size:
+            raise ValueError(
+                f"{type(self).__name__}: proj_size={proj_size} is 0 for none, or less than "
+                f"hidden_size={hidden_size}"
             )
         check_probability(dropout, type(self).__name__)
         if dropout and num_layers == 1:
@@ -50,15 +55,19 @@ class _Recurrent(Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first = bias, batch_first
         self.dropout, self.bidirectional = dropout, bidirectional
+        self.proj_size, out = proj_size, proj_size or hidden_size
         rows, directions = self.gates * hidden_size, 2 if bidirectional else 1
         for layer in range(num_layers):
-            width = input_size if layer == 0 else hidden_size * directions
+            width = input_size if layer == 0 else out * directions
             for suffix in self._suffixes(layer):
                 self.register_parameter(f"weight_ih{suffix}", empty((rows, width), dtype))
-                self.register_parameter(f"weight_hh{suffix}", empty((rows, hidden_size), dtype))
+                self.register_parameter(f"weight_hh{suffix}", empty((rows, out), dtype))
                 if bias:
                     self.register_parameter(f"bias_ih{suffix}", empty((rows,), dtype))
                     self.register_parameter(f"bias_hh{suffix}", empty((rows,), dtype))
+                if proj_size:
+                    down = empty((proj_size, hidden_size), dtype)
+                    self.register_parameter(f"weight_hr{suffix}", down)
         self.reset_parameters()
 
     def _suffixes(self, layer: int) -> list[str]:
@@ -104,10 +113,13 @@ class _Recurrent(Module):
         if b_hh is not None and self.gates_are_sums:
             b_ih, b_hh = b_ih + b_hh, None
         x_gates, w_hh = linear(x, w_ih, b_ih), transpose(w_hh)
+        w_hr = transpose(getattr(self, f"weight_hr{suffix}")) if self.proj_size else None
 
         def step(state: State, x_gate: Any) -> tuple[State, Any]:
             h_gates = matmul(state[0] if self.pair else state, w_hh)
             state = self.step(x_gate, h_gates if b_hh is None else h_gates + b_hh, state)
+            if w_hr is not None:
+                state = (matmul(state[0], w_hr), state[1])
             return state, state[0] if self.pair else state
 
         state, hidden = scan(step, state, x_gates, reverse=backwards)
@@ -137,15 +149,17 @@ class _Recurrent(Module):
     def _states(self, hx: State, x: Any, alone: bool) -> list[State]:
         """The state with which each layer and direction begins."""
         count = self.num_layers * (2 if self.bidirectional else 1)
-        shape = (count, x.shape[1], self.hidden_size)
+        lead = (count, x.shape[1])
+        shapes = [(*lead, self.proj_size or self.hidden_size), (*lead, self.hidden_size)]
         if hx is None:
-            zeros = wrap(np.zeros(shape[1:], x.dtype))
-            return [(zeros, zeros) if self.pair else zeros] * count
+            h, c = (wrap(np.zeros(shape[1:], x.dtype)) for shape in shapes)
+            return [(h, c) if self.pair else h] * count
         parts = hx if self.pair else (hx,)
         if self.pair and not (isinstance(hx, (tuple, list)) and len(hx) == 2):
             raise TypeError(f"{type(self).__name__}: the state is a pair (h_0, c_0)")
         columns = []
-        for name, part in zip(("h_0", "c_0"), parts):
+        names = (("h_0", "proj_size" if self.proj_size else "hidden_size"), ("c_0", "hidden_size"))
+        for (name, width), shape, part in zip(names, shapes, parts):
             part = as_input(part, x.dtype, name)
             part = expand_dims(part, 1) if alone and part.ndim == 2 else part
             if part.shape != shape:
@@ -153,7 +167,7 @@ class _Recurrent(Module):
                     message(
                         name,
                         f"shape {part.shape}; the layer takes {shape}: layers times directions, "
-                        "batch (also with batch_first), hidden_size.",
+                        f"batch (also with batch_first), {width}.",
                     )
                 )
             columns.append(unstack(part))
@@ -163,7 +177,7 @@ class _Recurrent(Module):
         text = f"{self.input_size}, {self.hidden_size}"
         defaults = {
             "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0,
-            "bidirectional": False,
+            "bidirectional": False, "proj_size": 0,
         }  # fmt: skip
         for name, default in defaults.items():
             if getattr(self, name) != default:
@@ -217,7 +231,8 @@ class LSTM(_Recurrent):
 
     i, f, o = \sigma(W_{i*} x_t + b_{i*} + W_{h*} h_{t-1} + b_{h*}), g with \tanh in place of
     \sigma; the weights of i, f, g, o are stacked in this order. The state is the pair (h, c);
-    shapes and arguments are those of `RNN`, and it gives (output, (h_n, c_n)). (Hochreiter &
+    shapes and arguments are those of `RNN`, and it gives (output, (h_n, c_n)). With `proj_size` h
+    is W_{hr} o_t \tanh c_t, of that size (Sak et al., 2014, arXiv:1402.1128). (Hochreiter &
     Schmidhuber, "Long short-term memory", Neural Computation 9, 1997; with forget gates, Gers,
     Schmidhuber, Cummins, Neural Computation 12, 2000.)
 
@@ -238,12 +253,14 @@ class LSTM(_Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         *,
         dtype: Any = None,
     ) -> None:
         super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype
-        )
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype,
+            proj_size,
+        )  # fmt: skip
 
     def step(self, x_gates: Any, h_gates: Any, state: State) -> State:
         return cells.lstm_step(x_gates, h_gates, state[1])
