@@ -12,6 +12,7 @@ GradArray([0.8805202 , 0.60548185, 0.36209112], dtype=float64)
 """
 
 from ..namespace import visible as _visible
+from . import log_prob
 from .generator import Generator
 
 default_generator = Generator(0)
@@ -39,4 +40,4 @@ choice = default_generator.choice
 
 
 def __dir__() -> list[str]:
-    return _visible(globals())
+    return _visible(globals(), "log_prob")
