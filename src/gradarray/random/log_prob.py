@@ -285,8 +285,9 @@ def _dirichlet(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def dirichlet(x: Any, alpha: Any) -> GradArray:
     r"""\log p = \sum_k (\alpha_k - 1) \log x_k - \log B(\alpha).
 
-    B(\alpha) = \prod_k \Gamma(\alpha_k) / \Gamma(\sum_k \alpha_k). Vectors along the last axis, x >= 0; that their parts sum to 1 is not asked (the formula, and
-    its slope, goes on outside of the simplex).
+    B(\alpha) = \prod_k \Gamma(\alpha_k) / \Gamma(\sum_k \alpha_k). Vectors along the
+    last axis, x >= 0; that their parts sum to 1 is not asked (the formula, and its slope, goes on
+    outside of the simplex).
 
     >>> import gradarray as ga
     >>> ga.random.log_prob.dirichlet([0.2, 0.3, 0.5], [1.0, 1.0, 1.0])
