@@ -12,7 +12,8 @@ EXAMPLES = 3
 # Their results' shapes depend on values, or they make arrays from nothing.
 DATA_DEPENDENT = {
     "argwhere", "bincount", "choice", "compress", "extract", "flatnonzero", "nonzero", "unique",
-    "unique_values", "delete", "insert", "trim_zeros",
+    "unique_all", "unique_counts", "unique_inverse", "unique_values", "delete", "insert",
+    "trim_zeros",
 }  # fmt: skip
 
 # Their answer is Python's, or its shape or the places they gather depend on values: these say so.
