@@ -50,12 +50,12 @@ def hvp(
 ) -> Callable[..., Any]:
     r"""The product H v of a scalar f's Hessian: `hvp(f)(*args, v)`, without the Hessian.
 
-    H v = d/dt \nabla f(x + t v) at t = 0, a tangent pushed through the reverse sweep: a few times
-    the cost of f. v, and the result, have the structure of the argument (a tuple of them if
-    `argnums` is a sequence). With `has_aux`, f returns (value, aux) and the result is
-    (product, aux). Raises ShapeError where f is not scalar; TypeError, ShapeError and DTypeError
-    where v does not fit. (Pearlmutter, "Fast exact multiplication by the Hessian", Neural
-    Computation 6, 1994.)
+    H v = \nabla (v \cdot \nabla f): the slope along v is pushed forward and then pulled back, so
+    that f's own gradient is never made; a few times the cost of f. v, and the result, have the
+    structure of the argument (a tuple of them if `argnums` is a sequence). With `has_aux`, f
+    returns (value, aux) and the result is (product, aux). Raises ShapeError where f is not scalar;
+    TypeError, ShapeError and DTypeError where v does not fit. (Pearlmutter, "Fast exact
+    multiplication by the Hessian", Neural Computation 6, 1994.)
 
     >>> import gradarray as ga
     >>> ga.hvp(lambda x: x[0] ** 2 * x[1])(ga.array([3.0, 5.0]), ga.array([1.0, 0.0]))
@@ -67,13 +67,16 @@ def hvp(
 def _hessian_product(
     f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, op: str
 ) -> Callable[..., Any]:
-    gradient = gradient_of(f, argnums, has_aux, op)
-
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def product(*args: Any, **kwargs: Any) -> Any:
         args, v = _split(args, op)
-        record = Recording(gradient, args, kwargs, argnums, has_aux, op)
-        return record.with_aux(tree.unflatten(record.form, record.push(_tangents(record, v))))
+
+        def slope(*args: Any, **kwargs: Any) -> Any:
+            record = Recording(f, args, kwargs, argnums, has_aux, op)
+            scalar_output(tree.unflatten(record.form, record.ys), op)
+            return record.with_aux(record.push(_tangents(record, v))[0])
+
+        return gradient_of(slope, argnums, has_aux, op)(*args, **kwargs)
 
     return product
 
