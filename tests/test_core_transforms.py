@@ -246,7 +246,7 @@ def test_aux_stays_attached_to_what_is_older():
 
 
 def test_has_aux_needs_a_pair():
-    with pytest.raises(TypeError, match=r"must return \(value, aux\)"):
+    with pytest.raises(TypeError, match=r"grad: with has_aux the function returns \(value, aux\)"):
         ga.grad(lambda x: x * x, has_aux=True)(1.0)
 
 

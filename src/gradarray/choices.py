@@ -6,6 +6,7 @@ one is used and why, `set_subgradient` changes it, and `kinks` reports which one
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from .errors import UnknownNameError
 from .graph import flags, mode
+from .registry import functions
 
 Where = Callable[..., Any]  # a mask, from operands, the result `y` and parameters by their names
 
@@ -90,8 +93,8 @@ class set_subgradient:
 
     As a call it lasts, for all threads, until `.undo()` of what it gives, or until a value of
     None brings back the table's own; in a `with` statement until the block ends. `op` is a name in
-    the table of choices (docs/choices.md). Raises KeyError for a name that is not in it, ValueError
-    outside the subdifferential.
+    the table of choices (docs/choices.md), or the function of that name. Raises KeyError for a
+    name that is not in it, ValueError outside the subdifferential.
 
     >>> import gradarray as ga
     >>> with ga.set_subgradient("relu", 0.5):
@@ -105,14 +108,22 @@ class set_subgradient:
     GradArray(0., dtype=float64)
     """
 
-    def __init__(self, op: str, value: float | None) -> None:
+    def __init__(self, op: Any, value: float | None) -> None:
+        op = getattr(op, "__name__", op)  # a function stands for its name
         entry = table.get(op)
+        if entry is None and op in functions and functions[op].name in table:
+            entry = table[functions[op].name]
         if entry is None:
-            raise KeyError(
-                f"{op!r} has no choice to make; those that have: {', '.join(sorted(table))}"
+            near = ", ".join(difflib.get_close_matches(str(op), table, 3))
+            raise UnknownNameError(
+                f"set_subgradient: {op!r} has no choice to make"
+                + (f"; near to it are {near}." if near else ".")
+                + " docs/choices.md lists all that have."
             )
         if value is None:
             value = entry.default
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"set_subgradient: the value for {op} is a number, not {value!r}.")
         if not entry.low <= value <= entry.high:
             may = f"[{entry.low}, {entry.high}]"
             if entry.fixed:

@@ -240,14 +240,7 @@ def _pull(node: Grad, y_bar: Any, variant: int, which: tuple[bool, ...]) -> tupl
             results = _call_pull(op, y_bar, values)
         else:
             results = _transposed_push(op, y_bar, values, which, node)
-    if len(results) != len(op.operands):
-        raise RuleError(
-            message(
-                op.name,
-                f"its rule gave {len(results)} cotangents for {len(op.operands)} inputs "
-                f"({', '.join(op.operands)}).",
-            )
-        )
+    _check_count(op, results)
     out = []
     for k, (result, needed) in enumerate(zip(results, which, strict=True)):
         if not needed or result is None:
@@ -256,7 +249,7 @@ def _pull(node: Grad, y_bar: Any, variant: int, which: tuple[bool, ...]) -> tupl
         assert node.metas is not None
         if not trusted:
             _check_connected(op, "backward", result, y_bar)
-            _check_shape(op, "backward", op.operands[k], result, node.metas[k + 1][0])
+            _check_bar(op, k, result, node.metas)
             result = result if variant == RECORDED_SWEEP else result._data
         out.append(project(result, node.metas[k + 1]))
     return tuple(out)
@@ -278,6 +271,11 @@ def _push(node: Grad, x_dots: Any, variant: int, which: tuple[bool, ...]) -> Any
             y_dot = _transposed_pull(op, dots, values, which, node)
     result = node.metas[0]
     if isinstance(result, list):
+        if not isinstance(y_dot, (tuple, list)) or len(y_dot) != len(result):
+            came = len(y_dot) if isinstance(y_dot, (tuple, list)) else 1
+            raise RuleError(
+                message(op.name, f"its rule gave {came} tangents for {len(result)} results.")
+            )
         parts = zip(y_dot, result, strict=True)
         return tuple(_finish_push(op, d, like, dots, variant, trusted) for d, like in parts)
     return _finish_push(op, y_dot, result, dots, variant, trusted)
@@ -288,7 +286,8 @@ def _finish_push(
 ) -> Any:
     if not trusted:
         _check_connected(op, "push", y_dot, *dots.values())
-        _check_shape(op, "push", "the result", y_dot, like[0])
+        dot_shapes = [d.shape for d in dots.values()]
+        _check_shape(op, "push", "the result", y_dot, like[0], smaller=dot_shapes)
         y_dot = y_dot if variant == RECORDED_SWEEP else y_dot._data
     return spread(y_dot, like)
 
@@ -302,8 +301,12 @@ def _transposed_push(
         dots = [_probe(np.zeros(*form)) for form in node.metas[1:]]
         named = {f"{x}_dot": d for x, d in zip(op.operands, dots, strict=True)}
         y_dot = _call(op, op.push_rule, (), {**_recorded(values), **named})
-    for part in y_dot if isinstance(y_dot, tuple) else (y_dot,):
+    y_forms = node.metas[0] if isinstance(node.metas[0], list) else [node.metas[0]]
+    parts = y_dot if isinstance(y_dot, tuple) else (y_dot,)
+    for part, form in zip(parts, y_forms, strict=False):
         _check_connected(op, "push", part, *dots)
+        smaller = [dot.shape for dot in dots]
+        _check_shape(op, "push", "the result", part, form[0], smaller=smaller)
     targets = [d for d, needed in zip(dots, which, strict=True) if needed]
     found = iter(given.pull_through(y_dot, y_bar, targets))
     return tuple(next(found) if needed else None for needed in which)
@@ -317,13 +320,13 @@ def _transposed_pull(
     with graph.recording(), _library_arrays():
         y_bar = _part_like(node.metas[0], lambda form: _probe(np.zeros(*form)))
         x_bars = _call_pull(op, y_bar, _recorded(values))
-    pairs = [
-        (x_bar, dot)
-        for x_bar, dot, moving in zip(x_bars, dots.values(), which, strict=True)
-        if moving and x_bar is not None
-    ]
-    for x_bar, _ in pairs:
-        _check_connected(op, "backward", x_bar, y_bar)
+    _check_count(op, x_bars)
+    pairs = []
+    for k, (x_bar, dot, moving) in enumerate(zip(x_bars, dots.values(), which, strict=True)):
+        if moving and x_bar is not None:
+            _check_connected(op, "backward", x_bar, y_bar)
+            _check_bar(op, k, x_bar, node.metas)
+            pairs.append((x_bar, dot))
     targets = list(y_bar) if isinstance(y_bar, tuple) else [y_bar]
     found = given.pull_through([p[0] for p in pairs], [p[1] for p in pairs], targets)
     return tuple(found) if isinstance(y_bar, tuple) else found[0]
@@ -425,11 +428,44 @@ def _check_connected(op: Any, rule: str, result: Any, *given_to_it: Any) -> None
     )
 
 
-def _check_shape(op: Any, rule: str, name: str, result: Any, shape: Any) -> None:
-    try:
-        fits = np.broadcast_shapes(result.shape, shape) in (result.shape, shape)
-    except ValueError:
-        fits = False
+def _check_count(op: Any, x_bars: tuple[Any, ...]) -> None:
+    if len(x_bars) != len(op.operands):
+        raise RuleError(
+            message(
+                op.name,
+                f"its rule gave {len(x_bars)} cotangents for {len(op.operands)} inputs "
+                f"({', '.join(op.operands)}).",
+            )
+        )
+
+
+def _check_bar(op: Any, k: int, x_bar: Any, metas: Any) -> None:
+    """A cotangent of an operand: its broadcasting is that of the result, or of the operands."""
+    ys = [form[0] for form in (metas[0] if isinstance(metas[0], list) else [metas[0]])]
+    xs = [form[0] for form in metas[1:]]
+    name, shape = op.operands[k], metas[k + 1][0]
+    _check_shape(op, "backward", name, x_bar, shape, smaller=ys, larger=[*ys, *xs])
+
+
+def _check_shape(
+    op: Any, rule: str, name: str, result: Any, shape: Any, smaller: Any = None, larger: Any = None
+) -> None:
+    """Has `result` this shape, but for broadcasting that the rule need not undo?
+
+    It may be smaller, and is spread, if what came is no larger (`smaller`: its shapes). It may be
+    larger, and is summed, along axes that a value of the application has (`larger`: their shapes).
+    """
+    came = result.shape
+    full = _broadcast(came, shape)
+    fits = came == shape
+    if not fits and full == shape:
+        fits = smaller is None or any(_broadcast(c, came) == came for c in smaller)
+    elif not fits and full == came:
+        fits = larger is None or all(
+            any(c[axis:][:1] == (came[axis],) for c in larger if len(c) >= -axis)
+            for axis in range(-len(came), 0)
+            if shape[axis:][:1] != (came[axis],) or len(shape) < -axis
+        )
     if not fits:
         raise RuleError(
             message(
@@ -437,6 +473,13 @@ def _check_shape(op: Any, rule: str, name: str, result: Any, shape: Any) -> None
                 f"its rule `{rule}` gave shape {result.shape} for {name}, of shape {shape}.",
             )
         )
+
+
+def _broadcast(a: Any, b: Any) -> Any:
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError:
+        return None
 
 
 graph._GradType.custom = Custom

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import os
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -45,19 +47,33 @@ class ConvergenceError(RuntimeError):
     """An iteration that did not arrive where it should: a solver, an implicit function."""
 
 
-def user_line() -> str:
-    """The innermost line outside the package, as `file.py:12: source`, or an empty string."""
+def user_place() -> tuple[str, int]:
+    """The innermost line outside the package: its file and number, ("", 0) if there is none."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
         if not _is_ours(name):
-            source = linecache.getline(name, frame.f_lineno).strip()
-            where = f"{os.path.basename(name)}:{frame.f_lineno}"
-            return f"{where}: {source}" if source else where
+            return name, frame.f_lineno
         frame = frame.f_back
-    return ""
+    return "", 0
 
 
+def shown_place(place: tuple[str, int]) -> str:
+    """A line as `file.py:12: source`, or an empty string."""
+    name, number = place
+    if not name:
+        return ""
+    source = linecache.getline(name, number).strip()
+    where = f"{os.path.basename(name)}:{number}"
+    return f"{where}: {source}" if source else where
+
+
+def user_line() -> str:
+    """The innermost line outside the package, as `file.py:12: source`, or an empty string."""
+    return shown_place(user_place())
+
+
+@functools.cache
 def _is_ours(name: str) -> bool:
     """A file that no user wrote: of the package, of NumPy, of Python, or a generated one."""
     if name.startswith((PACKAGE, "<gradarray", *_PEERS)):
@@ -72,3 +88,22 @@ def message(op: str, what: str, mend: str = "") -> str:
         text += f" {mend}"
     line = user_line()
     return f"{text}\n  at {line}" if line else text
+
+
+def part_of(outer: Any, inner: Any) -> str:
+    """What a layer is called in the model that was called: `model.0 (Linear)`."""
+    if inner is not outer:
+        for path, part in outer.named_modules():
+            if part is inner:
+                return f"model.{path} ({type(inner).__name__})"
+    return type(inner).__name__
+
+
+def check_function(f: object, op: str) -> None:
+    """Raise TypeError unless f is a function."""
+    if callable(f):
+        return
+    mend = "Give the function f itself, and not its value f(x)."
+    if hasattr(f, "backward") and op in ("grad", "value_and_grad"):
+        mend += " For a value that is computed already call y.backward(), then read x.grad."
+    raise TypeError(message(op, f"takes a function, not {type(f).__name__}.", mend))

@@ -127,6 +127,7 @@ class _Mode(threading.local):
     raw = 0  # > 0 inside a sweep on raw arrays: library functions answer arrays with arrays
     rule = ""  # the op whose hand-written rule is running
     levels: tuple[Any, ...] = ()  # the vmaps that are running, the innermost last
+    layers: tuple[Any, ...] = ()  # the modules being called, the outermost first, while watched
     watchers: tuple[Any, ...] = ()  # see every op: .forward, .recorded, .passed, .sweeping
 
 

@@ -95,7 +95,7 @@ def test_a_product_makes_no_matrix():
 def test_errors_of_hvp():
     with pytest.raises(ga.ShapeError, match=r"hvp: the function returned shape \(3,\)"):
         ga.hvp(lambda x: x)(np.ones(3), np.ones(3))
-    with pytest.raises(TypeError, match="hvp: the function returned tuple, not one scalar"):
+    with pytest.raises(TypeError, match="hvp: the function returned a tuple of 2, not one scalar"):
         ga.hvp(lambda x: (x.sum(), x.sum()))(np.ones(3), np.ones(3))
     with pytest.raises(ga.ShapeError, match=r"hvp: the vector has shape \(2,\), its array has"):
         ga.hvp(lambda x: x.sum())(np.ones(3), np.ones(2))

@@ -430,7 +430,7 @@ def test_errors_name_the_transform(name):
         way(lambda z: z * 1)(np.ones(2) * 1j)
     with pytest.raises(ValueError, match=rf"{name}: chunk_size is at least 1, not 0"):
         way(lambda x: x, chunk_size=0)(np.ones(2))
-    with pytest.raises(TypeError, match=r"must return \(value, aux\)"):
+    with pytest.raises(TypeError, match=rf"{name}: with has_aux .* \(value, aux\)"):
         way(lambda x: x, has_aux=True)(np.ones(2))
     if name != "divergence":
         with pytest.raises(ga.DTypeError, match=rf"{name}: holomorphic=True, but"):

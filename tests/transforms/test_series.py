@@ -371,7 +371,7 @@ def test_errors_say_what_is_wrong():
         ga.jet(ga.sin, (x,), ([x], [x]))
     with pytest.raises(TypeError, match=r"one argument has 1 coefficients, another 2"):
         ga.jet(lambda a, b: a * b, (x, x), ([x], [x, x]))
-    with pytest.raises(TypeError, match=r"series\[0\]\['w'\] is GradArray"):
+    with pytest.raises(TypeError, match=r"series\[0\]\['w'\] is one GradArray"):
         ga.jet(lambda p: p["w"], ({"w": x},), ({"w": ga.array(x)},))
     with pytest.raises(ga.ShapeError, match=r"coefficient 2\[0\] has shape \(3,\), .*\(2,\)"):
         ga.jet(ga.sin, (x,), ([x, np.ones(3)],))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, part_of
+from ..graph import mode
 
 if TYPE_CHECKING:
     from .module import Module
@@ -33,10 +36,14 @@ class HookHandle:
 def locate(outer: Module, error: Any) -> None:
     """Put into the message of `error` where in `outer` it was raised."""
     inner, text = error.__dict__.setdefault("_raised_in", (outer, str(error)))
-    if inner is outer:
-        error.args = (f"in {type(inner).__name__}: {text}",)
-        return
-    for path, part in outer.named_modules():
-        if part is inner:
-            error.args = (f"in model.{path} ({type(inner).__name__}): {text}",)
-            return
+    error.args = (f"in {part_of(outer, inner)}: {text}",)
+
+
+@contextlib.contextmanager
+def inside(module: Module) -> Iterator[None]:
+    """Within, those who watch the ops know which layer they are in."""
+    outer, mode.layers = mode.layers, (*mode.layers, module)
+    try:
+        yield
+    finally:
+        mode.layers = outer

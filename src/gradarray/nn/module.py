@@ -11,8 +11,9 @@ import numpy as np
 
 from ..array import GradArray, from_user, wrap
 from ..errors import UnknownNameError
+from ..graph import flags, mode
 from . import names, state
-from .calling import LOCATED, HookHandle, locate
+from .calling import LOCATED, HookHandle, inside, locate
 from .dtypes import cast, float_dtype
 from .parameter import Parameter
 
@@ -73,6 +74,9 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
+            if flags.special and mode.watchers:
+                with inside(self):
+                    return self._call_with_hooks(args, kwargs)
             if self._hooks or self._pre_hooks:
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)

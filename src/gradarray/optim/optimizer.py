@@ -18,7 +18,7 @@ import numpy as np
 
 from ..array import GradArray, wrap
 from ..errors import DTypeError, GraphError, message
-from ..graph import enable_grad, is_plain, no_grad, raw_sweep
+from ..graph import enable_grad, is_plain, mode, no_grad, raw_sweep
 from ..ops.shape import astype
 from . import checkpoint
 from .groups import Group, refuse_foreign
@@ -237,7 +237,7 @@ class Optimizer:
         """
         loss = self._evaluate(closure) if closure is not None else None
         self._need_gradients()
-        if not is_plain():
+        if not is_plain() or mode.watchers:
             with no_grad():
                 self._advance(_handle, _number, _assign, id)
         else:

@@ -1,15 +1,12 @@
 """Looking for trouble: which op made the first NaN or infinity, at which line, and why.
 
-Inside `detect_anomaly()` every result is looked at as it is made, and every cotangent and tangent
-as it passes through a node: one sum each, which is NaN or infinite if any part is.
+Inside `detect_anomaly()` every result is looked at as it is made, and every cotangent, tangent and
+coefficient as it passes through a node: one sum each, which is NaN or infinite if any part is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import linecache
-import os
-import sys
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -17,17 +14,24 @@ from typing import Any
 import numpy as np
 
 from .. import graph
-from ..errors import PACKAGE, AnomalyError
-from ..graph import Grad
+from ..algebra import Elementwise
+from ..errors import AnomalyError, part_of, shown_place, user_place
+from ..graph import Grad, mode
+from . import causes
+
+# What may be wrong with an array, from bad to worse: an op is to blame if its result is worse
+# than all that it was given.
+_INFINITE, _NAN = 1, 2
 
 
 @contextlib.contextmanager
 def detect_anomaly(check_inf: bool = True) -> Iterator[None]:
     """Within, the first op that makes a NaN or an infinity raises AnomalyError.
 
-    Forward, and in any order of backward: the error names the op, the line of yours that called
-    it, the inputs that did it and the likely cause. An infinity or NaN that comes in from outside
-    is not an anomaly; without `check_inf` only NaN is.
+    Forward, in any order of backward, and in series: the error names the op, the layer, the line
+    of yours that called it, the inputs that did it and the likely cause. What comes in from outside
+    is not an anomaly, a NaN made of an infinity that did (inf - inf) is one. A branch that
+    `ga.where` masks counts, since it was computed. Without `check_inf` only NaN is looked for.
 
     >>> import gradarray as ga
     >>> try:
@@ -43,9 +47,10 @@ def detect_anomaly(check_inf: bool = True) -> Iterator[None]:
 
 class _Watcher:
     def __init__(self, check_inf: bool) -> None:
-        self.bad = _not_finite if check_inf else _nan
+        self.least = _INFINITE if check_inf else _NAN
         self.sweeping = 0
-        self.lines: weakref.WeakKeyDictionary[Grad, tuple[str, int]] = weakref.WeakKeyDictionary()
+        # Where each node was recorded: the line, and the layers around it.
+        self.places: weakref.WeakKeyDictionary[Grad, Any] = weakref.WeakKeyDictionary()
 
     def forward(self, op: Any, raw: list[Any], params: dict[str, Any], y: Any) -> None:
         """A result was computed.
@@ -55,147 +60,128 @@ class _Watcher:
         """
         if self.sweeping:
             return
-        for part in y if isinstance(y, tuple) else (y,):
-            if self._seen(part) and not any(self._seen(x) for x in raw):
-                self._raise(op, raw, part, _where(), "made", None)
+        for part in y if type(y) is tuple else (y,):
+            wrong = self.wrong(part)
+            if wrong and wrong > self.worst(raw):
+                names: Any = op.operand_names(len(raw)) if hasattr(op, "operand_names") else ()
+                inputs: dict[str, Any] = dict(zip(names, raw, strict=False))
+                inputs.update((k, v) for k, v in params.items() if type(v) in (int, float))
+                found = _Found(op, inputs, np.asarray(part), wrong)
+                place = (user_place(), mode.layers)
+                raise AnomalyError(found.told(f"made {found.value} from", found.cause(), place))
 
     def recorded(self, node: Grad) -> None:
         """A node was made: remember the line."""
-        self.lines[node] = _where()
+        self.places[node] = (user_place(), mode.layers)
 
     def passed(self, node: Grad, came: Any, went: Any, direction: str) -> None:
-        """A cotangent (or tangent) went through a node."""
-        came = came if isinstance(came, (tuple, list)) else (came,)
-        if any(self._seen(_raw(c)) for c in came if c is not None):
-            return
-        for part in went if isinstance(went, (tuple, list)) else (went,):
-            part = _raw(part)
-            if part is not None and self._seen(part):
-                plan: Any = node.plan
-                names = plan.op.operand_names(plan.count) if hasattr(plan, "op") else ()
-                kept = [names[k] for k in plan.keep] if names else []
-                saved = dict(zip(kept, node.saved or (), strict=False))
-                line = self.lines.get(node, ("", 0))
-                self._raise(type(node), saved, part, line, f"its derivative, {direction}, is", kept)
+        """A cotangent (a tangent, a coefficient) went through a node."""
+        for part in _arrays(went):
+            wrong = self.wrong(part)
+            if not wrong or wrong <= self.worst([*_arrays(came), *(node.saved or ())]):
+                continue
+            plan: Any = node.plan
+            names = plan.op.operand_names(plan.count) if hasattr(plan, "op") else ()
+            kept = [names[k] for k in plan.keep] if names else []
+            inputs = dict(zip(kept, node.saved or (), strict=False))
+            found = _Found(type(node), inputs, np.asarray(part), wrong)
+            # A cotangent was that of the result, whose form may be another one.
+            coming = [c for c in _arrays(came) if np.shape(c) == np.shape(part)]
+            bar = found.at(coming[0]) if len(coming) == 1 else None
+            made = f"its derivative, {direction}, is {found.value}"
+            made += " at" if bar is None or bar == 1 else f" from {bar.item()} at"
+            place = self.places.get(node, (("", 0), ()))
+            raise AnomalyError(found.told(made, found.cause_of_slope(bar), place))
 
-    def _seen(self, x: Any) -> bool:
-        if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc":
-            return self.bad(x)
-        return isinstance(x, float) and self.bad(np.float64(x))
+    def wrong(self, x: Any) -> int:
+        """0, or what is wrong with x, as far as it is looked for."""
+        if isinstance(x, (np.ndarray, np.generic)):
+            if x.dtype.kind not in "fc":
+                return 0
+        elif not isinstance(x, float):
+            return 0
+        total: Any = np.add.reduce(x, axis=None) if isinstance(x, np.ndarray) else x
+        if total - total == 0:  # (a sum may overflow, and then more is looked at)
+            return 0
+        wrong = _NAN if np.isnan(x).any() else 0 if np.isfinite(x).all() else _INFINITE
+        return wrong if wrong >= self.least else 0
 
-    def _raise(
-        self, op: Any, raw: Any, y: Any, line: tuple[str, int], made: str, names: Any
-    ) -> None:
-        y = np.asarray(y)
-        wrong = ~np.isfinite(y) if self.bad is _not_finite else np.isnan(y)
-        index = tuple(int(k) for k in np.argwhere(wrong)[0])
-        value = y[index]
-        if names is None:
-            names = op.operand_names(len(raw)) if hasattr(op, "operand_names") else ()
-            raw = dict(zip(names, raw, strict=False))
-        inputs = {name: _at(x, index, y.shape) for name, x in raw.items()}
-        shown = ", ".join(f"{k} = {_number(v)}" for k, v in inputs.items() if v is not None)
-        text = f"{op.name}: {made} {value}"
-        if shown:
-            text += f" {'from' if made == 'made' else 'at'} {shown}"
-        if index:
-            text += f" (at index {index})"
-        cause = _cause(op.name, inputs, value, made != "made")
-        text += f": {cause}." if cause else "."
-        if line[0]:
-            source = linecache.getline(*line).strip()
-            text += f"\n  at {os.path.basename(line[0])}:{line[1]}: {source}"
-        raise AnomalyError(text)
+    def worst(self, xs: Any) -> int:
+        return max(map(self.wrong, xs), default=0)
 
 
-def _not_finite(x: Any) -> bool:
-    total = np.add.reduce(x, axis=None) if isinstance(x, np.ndarray) else x
-    if total - total == 0:
-        return False
-    # A sum may overflow where its parts do not.
-    return not bool(np.all(np.isfinite(x)))
+def _arrays(value: Any) -> Iterator[Any]:
+    """The arrays in what passes through a node: raw ones, handles, tuples, an exact zero (None)."""
+    if isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _arrays(part)
+    elif hasattr(value, "_base"):
+        yield value._base()._data
+    elif isinstance(value, (np.ndarray, np.generic)):
+        yield value
 
 
-def _nan(x: Any) -> bool:
-    total = np.add.reduce(x, axis=None) if isinstance(x, np.ndarray) else x
-    return total != total and bool(np.any(np.isnan(x)))
+class _Found:
+    """A result that is not finite, and what it was made from."""
 
+    def __init__(self, op: Any, inputs: dict[str, Any], y: Any, wrong: int) -> None:
+        self.op, self.inputs, self.y = op, inputs, y
+        bad = np.isnan(y) if wrong == _NAN else ~np.isfinite(y)
+        self.index = tuple(int(k) for k in np.argwhere(bad)[0])
+        self.value = y[self.index]
+        self.pointwise = isinstance(op, type) and issubclass(op, Elementwise)
 
-def _raw(x: Any) -> Any:
-    return getattr(x, "_data", x)
-
-
-def _number(v: Any) -> str:
-    return repr(v.item() if hasattr(v, "item") else v)
-
-
-def _at(x: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    """The value of an operand that belongs to a place of the result, where shapes allow it."""
-    if not isinstance(x, (np.ndarray, np.generic)):
-        return x if isinstance(x, (int, float)) else None
-    x = np.asarray(x)
-    if not x.shape:
-        return x[()]
-    try:
-        return np.broadcast_to(x, shape)[index]
-    except ValueError:
+    def at(self, x: Any) -> Any:
+        """The value of an operand that belongs to the place of the result, None if none does."""
+        if isinstance(x, (int, float, np.generic)):
+            return x
+        if not isinstance(x, np.ndarray) or x.dtype.kind not in "biufc":
+            return None
+        if x.size == 1:
+            return x.reshape(())[()]
+        if self.pointwise:
+            with contextlib.suppress(ValueError):
+                return np.broadcast_to(x, self.y.shape)[self.index]
         return None
 
+    def cause(self) -> str:
+        if self.pointwise:
+            values = {name: self.at(x) for name, x in self.inputs.items()}
+            return causes.of_value(self.op, values, self.value, self.y.dtype)
+        infinite = any(np.isinf(x).any() for x in self.inputs.values() if _is_floating(x))
+        return causes.of_array(self.op, infinite, self.value, self.y.dtype)
 
-def _where() -> tuple[str, int]:
-    """The innermost line outside the package."""
-    frame: Any = sys._getframe(2)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith((PACKAGE, "<gradarray")):
-            return name, frame.f_lineno
-        frame = frame.f_back
-    return "", 0
+    def cause_of_slope(self, bar: Any) -> str:
+        values = {name: self.at(x) for name, x in self.inputs.items()}
+        return causes.of_slope(self.op, values, bar, self.value)
 
+    def told(self, made: str, cause: str, place: Any) -> str:
+        line, layers = place
+        text = f"in {part_of(layers[0], layers[-1])}: " if layers else ""
+        shown = [f"{name}{self._shown(x)}" for name, x in self.inputs.items() if _is_shown(x)]
+        text += f"{self.op.name}: {made} {', '.join(shown)}" if shown else (
+            f"{self.op.name}: {made.rpartition(' ')[0]}"
+        )
+        if self.index:
+            text += f" (at index {self.index})"
+        text += f": {cause}." if cause else "."
+        where = shown_place(line)
+        return f"{text}\n  at {where}" if where else text
 
-_CAUSES = {
-    "log": lambda v: _of_sign(v["x"], "the logarithm of 0", "the logarithm of a negative number"),
-    "sqrt": lambda v: "the square root of a negative number" if v["x"] < 0 else "",
-    "exp": lambda v: "exp overflows",
-    "expm1": lambda v: "exp overflows",
-    "sinh": lambda v: "exp overflows",
-    "cosh": lambda v: "exp overflows",
-    "divide": lambda v: "0 / 0" if v["a"] == 0 == v["b"] else "a division by 0",
-    "reciprocal": lambda v: "a division by 0",
-    "power": lambda v: (
-        "a negative number to a broken power" if v["a"] < 0 and v["b"] % 1 else
-        "0 to a negative power" if v["a"] == 0 else "the power overflows"
-    ),
-    "arcsin": lambda v: "outside [-1, 1]",
-    "arccos": lambda v: "outside [-1, 1]",
-    "arccosh": lambda v: "below 1",
-    "arctanh": lambda v: "outside (-1, 1)",
-    "log1p": lambda v: _of_sign(v["x"] + 1, "the logarithm of 0", "of a negative number"),
-    "multiply": lambda v: "the product overflows",
-    "square": lambda v: "the square overflows",
-}  # fmt: skip
-
-_SLOPES = {
-    "log": "the slope 1/x of log is infinite at 0",
-    "divide": "a slope of a quotient is infinite where its denominator is 0",
-    "reciprocal": "the slope of 1/x is infinite at 0",
-}
+    def _shown(self, x: Any) -> str:
+        value = self.at(x)
+        if value is not None:
+            return f" = {value.item() if hasattr(value, 'item') else value!r}"
+        if not x.size:
+            return f" of shape {x.shape}"
+        return f" of shape {x.shape}, from {np.min(x).item()} to {np.max(x).item()}"
 
 
-def _of_sign(x: Any, zero: str, negative: str) -> str:
-    return zero if x == 0 else negative if x < 0 else ""
+def _is_floating(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, np.generic, float)) and np.asarray(x).dtype.kind in "fc"
 
 
-def _cause(name: str, values: dict[str, Any], made: Any, derivative: bool) -> str:
-    """The likely cause, from the op and the values that it met."""
-    if derivative:
-        return _SLOPES.get(name, "a product along the chain overflows, or a slope is infinite")
-    rule = _CAUSES.get(name)
-    if rule is not None and all(v is not None for v in values.values()):
-        try:
-            return rule(values)
-        except (KeyError, TypeError):
-            return ""
-    if np.isinf(made):
-        return "the result overflows"
-    return ""
+def _is_shown(x: Any) -> bool:
+    return isinstance(x, (int, float)) or (
+        isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biufc"
+    )

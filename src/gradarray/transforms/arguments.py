@@ -10,7 +10,7 @@ import numpy as np
 from .. import graph, tree
 from ..algebra import given
 from ..array import GradArray, from_user, wrap
-from ..errors import DTypeError, ShapeError, message
+from ..errors import DTypeError, ShapeError, check_function, message
 from ..graph import Grad, mode
 from ..ops.control import alias
 from .batch import leaving
@@ -23,11 +23,12 @@ class Arguments:
     sweep knows where to stop.
     """
 
-    __slots__ = ("aliases", "args", "floor", "forms", "single")
+    __slots__ = ("aliases", "args", "floor", "forms", "op", "single")
 
     def __init__(self, args: tuple[Any, ...], argnums: int | Sequence[int], op: str) -> None:
+        self.op = op
         self.single = isinstance(argnums, int)
-        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        numbers = (argnums,) if isinstance(argnums, int) else _numbers(argnums, op)
         self.args = list(args)
         self.aliases: list[GradArray] = []
         self.forms: list[tree.Structure] = []
@@ -51,7 +52,8 @@ class Arguments:
             self.forms.append(form)
             self.args[k] = aliased[0] if form is tree.LEAF else tree.unflatten(form, aliased)
         if not self.aliases:
-            raise TypeError(message(op, f"no array to differentiate in argument {argnums}."))
+            which = ", ".join(map(str, numbers)) or "()"
+            raise TypeError(message(op, f"no array to differentiate in argument {which}."))
         node = self.aliases[0]._node
         assert node is not None
         self.floor = node.seq
@@ -93,19 +95,32 @@ def entered(x: GradArray) -> GradArray:
     return alias(given.on_all_levels(x) if mode.levels else x)
 
 
+def _numbers(argnums: Any, op: str) -> tuple[int, ...]:
+    if isinstance(argnums, (tuple, list)) and all(isinstance(k, int) for k in argnums):
+        return tuple(argnums)
+    raise TypeError(
+        message(
+            op,
+            f"argnums={argnums!r} is neither an integer nor a tuple of them.",
+            "It says which arguments of the function are differentiated.",
+        )
+    )
+
+
 def primal(x: Any, op: str, k: int, form: tree.Structure, n: int) -> GradArray:
     """One leaf of an argument as a GradArray that can be differentiated."""
     if not isinstance(x, GradArray):
         if isinstance(x, int) and not isinstance(x, bool):
             x = float(x)
-        x = wrap(from_user(x, op))
+        at = op if type(x) is float else f"{op}: argument {k}{tree.paths(form)[n]}"
+        x = wrap(from_user(x, at))
     if x.dtype.kind not in "fc":
         where = f"argument {k}{tree.paths(form)[n]}"
         raise DTypeError(
             message(
                 op,
                 f"{where} has dtype {x.dtype}, which has no derivative.",
-                "Make it floating, or leave it out of argnums.",
+                "Make it floating, or differentiate by the others only.",
             )
         )
     return x
@@ -115,6 +130,8 @@ def call(
     f: Callable[..., Any], arguments: Arguments, kwargs: dict[str, Any], has_aux: bool
 ) -> tuple[Any, Any]:
     """(y, aux) of f on the aliased arguments, recorded whatever the mode outside is."""
+    if not callable(f):
+        check_function(f, arguments.op)
     outer = mode.raw
     mode.raw = 0
     try:
@@ -130,21 +147,36 @@ def call(
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(
             message(
-                "has_aux", f"the function must return (value, aux), not {type(result).__name__}."
+                arguments.op,
+                f"with has_aux the function returns (value, aux), not {_told(result)}.",
             )
         )
     return result
 
 
-def outputs(y: Any) -> tuple[list[GradArray], tree.Structure]:
+def _told(result: Any) -> str:
+    """What a function returned, in a word."""
+    if isinstance(result, tuple):
+        return f"a tuple of {len(result)}"
+    return type(result).__name__
+
+
+def outputs(y: Any, op: str) -> tuple[list[GradArray], tree.Structure]:
     """The arrays in a result, and its structure."""
     leaves, form = tree.flatten(y)
-    return [x if isinstance(x, GradArray) else constant(x) for x in leaves], form
+    if y is None:
+        raise TypeError(
+            message(op, "the function returned None.", "Is there a `return` in it?")
+        )
+    return [
+        x if isinstance(x, GradArray) else constant(x, op, tree.paths(form)[n])
+        for n, x in enumerate(leaves)
+    ], form
 
 
-def constant(y: Any, op: str = "array") -> GradArray:
+def constant(y: Any, op: str, path: str = "") -> GradArray:
     """What a function returns that is on no graph; `return 1` in a branch means the real number."""
-    return wrap(from_user(float(y) if type(y) is int else y, op))
+    return wrap(from_user(float(y) if type(y) is int else y, f"{op}: the result{path}"))
 
 
 def scalar_output(y: Any, op: str, holomorphic: bool | None = None) -> GradArray:
@@ -157,7 +189,8 @@ def scalar_output(y: Any, op: str, holomorphic: bool | None = None) -> GradArray
             raise TypeError(
                 message(
                     op,
-                    f"the function returned {type(y).__name__}, not one scalar.",
+                    f"the function returned {_told(y)}, not one scalar.",
+                    "Is there a `return` in it?" if y is None else
                     "For (value, aux) say has_aux=True; for several outputs use vjp.",
                 )
             )
@@ -201,7 +234,7 @@ def matching(
     out = []
     for x, like, path in zip(leaves, likes, tree.paths(form), strict=True):
         if not isinstance(x, GradArray):
-            x = wrap(from_user(x, op))
+            x = wrap(from_user(x, f"{op}: the {what}{path}"))
             if x.dtype != like.dtype and x.dtype.kind in "biuf":
                 x = wrap(x._data.astype(like.dtype))
         if x.shape != like.shape:

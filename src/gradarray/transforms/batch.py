@@ -21,7 +21,7 @@ import numpy as np
 from .. import graph, registry, tree
 from ..algebra import Elementwise, Kind, Linear, Reduction, given
 from ..array import GradArray, lift, wrap
-from ..errors import GraphError, ShapeError, message
+from ..errors import GraphError, ShapeError, check_function, message
 from ..graph import Leaf, flags, mode
 from ..ops.join import stack
 from ..ops.layout import moveaxis
@@ -132,6 +132,15 @@ class Batched(GradArray):
 
     def numpy(self) -> Any:
         return self._data._refuse()
+
+    def requires_grad_(self, requires_grad: bool = True) -> GradArray:
+        raise GraphError(
+            message(
+                "requires_grad_",
+                "an example inside vmap is no leaf: it has no gradient of its own.",
+                "Take ga.grad inside vmap, or call it on the array of all examples.",
+            )
+        )
 
     def _assign(self, op: str, value: GradArray) -> GradArray:
         self.inner = on_level(value, self.level)
@@ -465,7 +474,15 @@ def _put_carried(op: Any, level: Level, xs: list[Any], here: list[bool], params:
 
 def _value_shaped(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
     """Results whose shape depends on values: they differ from example to example."""
-    refuse()
+    what = "unique" if op.name == "unique" else "a boolean mask (or nonzero)"
+    raise GraphError(
+        message(
+            "vmap",
+            f"{what} gives a result whose shape depends on the values: it differs from example "
+            "to example.",
+            "Keep the shape: ga.where(mask, x, fill), and not x[mask].",
+        )
+    )
 
 
 def _among(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:
@@ -576,16 +593,19 @@ def vmap(
             message("vmap", f"randomness is 'error', 'same' or 'different', not {randomness!r}.")
         )
 
+    check_function(f, "vmap")
+
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, form = tree.flatten((args, kwargs))
+        paths = tree.paths(form)
         axes = _axes_of(in_axes, args) + [0] * len(tree.flatten(kwargs)[0])
         # A shared ndarray too: indexed by an example's index, NumPy would ask for the value.
         leaves = [
-            lift(x, "vmap") if k is not None or isinstance(x, np.ndarray) else x
-            for x, k in zip(leaves, axes)
+            lift(x, f"vmap: {_argument(path)}") if k is not None or isinstance(x, np.ndarray) else x
+            for x, k, path in zip(leaves, axes, paths)
         ]
-        size = _examples(leaves, axes, tree.paths(form))
+        size = _examples(leaves, axes, paths)
         level = Level(size, len(mode.levels), randomness)
         inputs = [
             x if k is None else batched(moveaxis(x, k, 0) if k else x, level)
@@ -633,7 +653,16 @@ def _out(value: Any, axis: Any, level: Level) -> GradArray:
                 )
             )
         return value
+    value = value if isinstance(value, GradArray) else lift(value, "vmap: the result")
     value = on_level(value, level)
+    if not -value.ndim <= axis < value.ndim:
+        raise ShapeError(
+            message(
+                "vmap",
+                f"out_axes={axis}, but a result with its examples has the shape {value.shape} and "
+                f"{value.ndim} axes.",
+            )
+        )
     return moveaxis(value, 0, axis) if axis else value
 
 
@@ -645,7 +674,8 @@ def _axes_of(in_axes: Any, args: tuple[Any, ...]) -> list[Any]:
             message(
                 "vmap",
                 f"in_axes={in_axes!r} for {len(args)} arguments.",
-                "Give an integer, or a tuple with one entry per argument.",
+                "Give an integer, or a tuple with one entry (an integer, None or a pytree of "
+                "these) per argument.",
             )
         )
     out: list[Any] = []
@@ -658,13 +688,20 @@ def _prefix(axes: Any, value: Any, what: str) -> list[Any]:
     """The axes for all leaves of `value` from a pytree prefix of them."""
     if axes is None or isinstance(axes, int):
         return [axes] * len(tree.flatten(value)[0])
-    children = list(value.values()) if isinstance(value, dict) else value
-    parts = [axes[k] for k in value] if isinstance(axes, dict) else list(axes)
-    if not isinstance(children, (tuple, list)) or len(parts) != len(children):
-        raise ValueError(
-            message("vmap", f"{what}={axes!r} does not have the structure of what it describes.")
+    if isinstance(axes, dict) and isinstance(value, dict) and axes.keys() == value.keys():
+        return [n for k in value for n in _prefix(axes[k], value[k], f"{what}[{k!r}]")]
+    lists = isinstance(axes, (tuple, list)) and isinstance(value, (tuple, list))
+    if lists and len(axes) == len(value):
+        pairs = enumerate(zip(axes, value))
+        return [n for k, (a, v) in pairs for n in _prefix(a, v, f"{what}[{k}]")]
+    raise ValueError(
+        message(
+            "vmap",
+            f"{what} is {axes!r}, for a value of structure "
+            f"{tree.describe(tree.flatten(value)[1])}.",
+            "Give an integer, None, or these in the value's structure (* stands for an array).",
         )
-    return [axis for part, child in zip(parts, children) for axis in _prefix(part, child, what)]
+    )
 
 
 def _examples(leaves: list[Any], axes: list[Any], paths: list[str]) -> int:
@@ -676,7 +713,7 @@ def _examples(leaves: list[Any], axes: list[Any], paths: list[str]) -> int:
             raise ShapeError(
                 message(
                     "vmap",
-                    f"argument {path[3:] or path} of shape {x.shape} has no axis {axis}.",
+                    f"{_argument(path)} of shape {x.shape} has no axis {axis}.",
                     "Say in_axes=None for an argument that all examples share.",
                 )
             )
@@ -684,9 +721,22 @@ def _examples(leaves: list[Any], axes: list[Any], paths: list[str]) -> int:
     if not sizes:
         raise ValueError(message("vmap", "in_axes is None for every argument: nothing to map."))
     if len(set(sizes.values())) > 1:
-        told = ", ".join(f"argument {p[3:]} has {n}" for p, n in sizes.items())
-        raise ShapeError(message("vmap", f"the numbers of examples differ: {told}."))
+        told = ", ".join(f"{_argument(p)} has {n}" for p, n in sizes.items())
+        raise ShapeError(
+            message(
+                "vmap",
+                f"the numbers of examples differ: {told}.",
+                "Say in in_axes along which axis each has them, None for one that all share.",
+            )
+        )
     return next(iter(sizes.values()))
+
+
+def _argument(path: str) -> str:
+    """`[0][2]['w']`, from (args, kwargs), is argument 2['w']; `[1]['w']` the keyword w."""
+    which, _, rest = path[1:].partition("]")
+    name, _, inner = rest.removeprefix("[").partition("]")
+    return f"argument {name}{inner}" if which == "0" else f"argument {name[1:-1]}{inner}"
 
 
 # Random numbers -----------------------------------------------------------------------------------

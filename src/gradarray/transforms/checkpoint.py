@@ -17,6 +17,7 @@ import numpy as np
 from .. import graph, tree
 from ..algebra import RECORDED_SWEEP, given
 from ..array import GradArray, lift, wrap
+from ..errors import check_function
 from ..graph import Grad, mode, next_seq
 from ..ops.control import alias
 from ..random.stream import generators
@@ -169,6 +170,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> bool(ga.isclose(ga.grad(f)(0.5), ga.grad(lambda x: ga.sin(ga.exp(x)))(0.5)))
     True
     """
+
+    check_function(f, "checkpoint")
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:

@@ -73,6 +73,9 @@ class CollapsedWalk:
                 y = self.at_node(node, found)
                 if y is not None:
                     found[node] = y
+                    for watcher in graph.mode.watchers:
+                        came = [found[p] for p in node.parents if p in found]
+                        watcher.passed(node, came, y, "in its series")
             for parent in node.parents:
                 if parent is not None and last[parent] == n and parent not in wanted:
                     found.pop(parent, None)

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, wrap
-from ..errors import ConvergenceError, message
+from ..errors import ConvergenceError, check_function, message
 from ..graph import mode, no_grad
 from .batch import on_level
 from .higher import gradient_of
@@ -58,6 +58,7 @@ def root(
      GradArray(-0.03125, dtype=float64))
     """
     op = "implicit.root"
+    check_function(f, op)
     linear = LinearSolver(linear_solver, None, None, False, op)
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
@@ -92,6 +93,7 @@ def fixed_point(
     1.0
     """
     op = "implicit.fixed_point"
+    check_function(f, op)
     linear = LinearSolver(linear_solver, None, None, False, op)
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
@@ -124,6 +126,7 @@ def minimize(
     GradArray([0.25, 0.25, 0.25, 0.25], dtype=float64)
     """
     op = "implicit.minimize"
+    check_function(f, op)
     linear = LinearSolver(linear_solver, None, None, True, op)
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
@@ -172,7 +175,12 @@ class _Problem:
     def found_by(self, solver: Any, default: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """The numbers of the solution."""
         with no_grad():
-            return default(self.start) if solver is None else self._raw(solver(self.f, self.x0))
+            if solver is None:
+                return default(self.start)
+            if not callable(solver):
+                what = f"solver is a function (g, x0) -> x, not {solver!r}."
+                raise TypeError(message(self.op, what))
+            return self._raw(solver(self.f, self.x0))
 
     def solved(self, equations: Callable[[GradArray], GradArray], x: np.ndarray) -> Any:
         """The solution, on the graph of what the equations use."""
@@ -229,6 +237,9 @@ def linear_solve(
     GradArray(-0.1875, dtype=float64)
     """
     op = "implicit.linear_solve"
+    if not callable(matvec):
+        what = f"takes a function x -> A x, not {type(matvec).__name__}."
+        raise TypeError(message(op, what, "For a matrix use ga.linalg.solve(A, b)."))
     linear = LinearSolver(method, rtol, maxiter, symmetric, op)
     form = Ravel(b, op, "right-hand side")
     result = Ravel(b, op, "product")

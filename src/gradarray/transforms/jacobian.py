@@ -91,8 +91,8 @@ def check_dtypes(record: Recording, holomorphic: bool | None, forward: bool) -> 
 
 
 def _check_chunk(op: str, chunk_size: int | None) -> None:
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(message(op, f"chunk_size is at least 1, not {chunk_size}."))
+    if chunk_size is not None and (not isinstance(chunk_size, int) or chunk_size < 1):
+        raise ValueError(message(op, f"chunk_size is at least 1, not {chunk_size!r}."))
 
 
 def _transform(

@@ -13,7 +13,7 @@ import numpy as np
 from .. import graph, tree
 from ..algebra import given
 from ..array import GradArray, wrap
-from ..errors import message
+from ..errors import ShapeError, message
 from ..graph import mode
 from . import series_custom, series_rules
 from .analytic import check_arguments, check_results
@@ -68,7 +68,8 @@ def series_to(
             mode.raw = 0
             levels = only_levels(later_levels(batched)) if batched else contextlib.nullcontext()
             try:
-                with levels, graph.recording() if recorded else graph.no_grad():
+                recording = graph.recording() if recorded else graph.no_grad()
+                with levels, recording, graph.sweeping():
                     return run(wrapped=True, absorbing=True)
             finally:
                 mode.raw = outer
@@ -97,7 +98,7 @@ def taylor(
     """(y, [its coefficients 1, 2, ..]), each a pytree of y's structure, for those of arguments."""
     attach = mode.grad
     y, _ = call(f, arguments, kwargs or {}, False)
-    ys, form = outputs(y)
+    ys, form = outputs(y, op)
     found = series_to(ys, arguments.aliases, seeds, orders, attach=attach, op=op)
     terms = []
     for k in range(orders.count - 1):
@@ -192,6 +193,14 @@ def _lists(x: Any, terms: Any, path: str) -> list[Any]:
             return [t for k, (a, b) in pairs for t in _lists(a, b, f"{path}[{k}]")]
     elif isinstance(terms, (tuple, list)):
         return [list(terms)]
+    else:
+        raise TypeError(
+            message(
+                "jet",
+                f"{path} is one {type(terms).__name__}, expected a list of coefficients.",
+                "Write [x_1, .., x_K], or [v] for the first derivative along v.",
+            )
+        )
     raise TypeError(
         message(
             "jet",
@@ -221,8 +230,9 @@ def derivative(
     Of an array it is taken element by element: f must be elementwise there, y_i = f(x_i). One walk
     of series of order n, at O(n^2) evaluations of f; the function that is returned takes f's
     arguments, and nests. Complex numbers need `holomorphic`: f is analytic in them. Raises
-    ValueError for a negative n, DTypeError for integers, and for complex numbers without
-    `holomorphic`. (Griewank & Walther, "Evaluating Derivatives", 2nd ed., 2008, section 13.1.)
+    ValueError for a negative n, ShapeError where f gives an array of another shape, DTypeError for
+    integers, and for complex numbers without `holomorphic`. (Griewank & Walther, "Evaluating
+    Derivatives", 2nd ed., 2008, section 13.1.)
 
     >>> import gradarray as ga
     >>> ga.derivative(lambda x: x**4, 3)(ga.array([1.0, 2.0]))
@@ -237,12 +247,34 @@ def derivative(
         ones = [wrap(np.ones(a.shape, a.dtype)[()]) for a in arguments.aliases]
         if mode.levels:
             ones = [given.on_all_levels(one) for one in ones]
-        y = _last(f, arguments, ones, n, "derivative", kwargs)
+        y = _last(_elementwise(f, arguments.aliases), arguments, ones, n, "derivative", kwargs)
         if holomorphic:
-            check_results("derivative", *outputs(y), True, forward=True)
+            check_results("derivative", *outputs(y, "derivative"), True, forward=True)
         return y
 
     return nth
+
+
+def _elementwise(f: Callable[..., Any], xs: Sequence[GradArray]) -> Callable[..., Any]:
+    """f, its result checked: that of an array of points has a value for each."""
+    if not callable(f) or len(xs) != 1 or not xs[0].ndim:
+        return f
+    shape = xs[0].shape
+
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        y = f(*args, **kwargs)
+        if isinstance(y, GradArray) and y.shape != shape:
+            raise ShapeError(
+                message(
+                    "derivative",
+                    f"the result has shape {y.shape}, the argument {shape}: the function does not "
+                    "treat each element alone.",
+                    "Use ga.directional or ga.jet, or ga.grad of a scalar function.",
+                )
+            )
+        return y
+
+    return checked
 
 
 def directional(f: Callable[..., Any], x: Any, v: Any, order: int = 1) -> Any:

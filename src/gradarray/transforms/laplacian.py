@@ -58,7 +58,7 @@ def laplacian(
         check_arguments("laplacian", arguments.aliases, None)
         directions = _Directions(arguments.aliases, axis)
         y, _ = call(f, arguments, kwargs, False)
-        ys, form = outputs(y)
+        ys, form = outputs(y, "laplacian")
         found = _collapsed(ys, arguments.aliases, directions, attach, chunk)
         return tree.unflatten(form, completed(ys, found))
 
@@ -161,7 +161,7 @@ def _sweep(
     roots = {y._node for y in ys if y._node is not None}
     recording = graph.recording() if walk.recorded else graph.no_grad()
     try:
-        with np.errstate(all="ignore"), only_levels((walk.level,)), recording:
+        with np.errstate(all="ignore"), only_levels((walk.level,)), recording, graph.sweeping():
             walk.through(order, found, roots)
     finally:
         mode.raw = outer

@@ -35,7 +35,7 @@ class Recording:
         self.attach, self.has_aux, self.op = mode.grad, has_aux, op
         self.arguments = Arguments(args, argnums, op)
         y, self.aux = call(f, self.arguments, kwargs, has_aux)
-        self.ys, self.form = outputs(y)
+        self.ys, self.form = outputs(y, op)
 
     @property
     def xs(self) -> list[GradArray]:

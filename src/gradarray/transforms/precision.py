@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import linecache
 import math
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import graph, tree
 from ..array import GradArray, lift, wrap
-from ..errors import PACKAGE, message
+from ..errors import message, user_line
+from .multiprecision import DIGITS, replayed
 
 _WIDER = {np.dtype(np.float16): np.float32, np.dtype(np.float32): np.float64}
 if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps:
@@ -37,15 +35,16 @@ class Step:
 
 
 class PrecisionReport:
-    """What `precision_report` found; prints as a table, the greatest loss first."""
+    """What `precision_report` found; prints as a table, the greatest loss first.
 
-    def __init__(self, dtype: Any, wider: Any, steps: list[Step], full: float) -> None:
-        self.dtype, self.wider, self.steps, self.full = dtype, wider, steps, full
+    `digits` are the right ones of f's result, its worst element.
+    """
 
-    @property
-    def digits(self) -> float:
-        """Right digits of the final result."""
-        return self.steps[-1].digits if self.steps else self.full
+    def __init__(
+        self, dtype: Any, wider: Any, steps: list[Step], full: float, digits: float
+    ) -> None:
+        self.dtype, self.wider, self.steps = dtype, wider, steps
+        self.full, self.digits = full, digits
 
     @property
     def worst(self) -> list[Step]:
@@ -69,10 +68,12 @@ def precision_report(f: Callable[..., Any], *args: Any) -> PrecisionReport:
     r"""Run f in its own precision and in the next wider one; say which ops lose digits.
 
     The digits of a result are -log10 of its worst relative error against the wider run. float32
-    is held against float64, float64 against long double where that is wider. Cancellation is the
-    usual finding: a difference of nearly equal numbers keeps their error and loses their size.
-    Raises TypeError for arguments without a wider type, ValueError where the two runs take
-    different branches.
+    is held against float64; float64 against long double where that is wider and f's ops exist in
+    it, else, for functions of scalars, against mpmath with 50 digits (which must be installed).
+    Cancellation is the usual finding: a difference of nearly equal numbers keeps their error and
+    loses their size. Arrays that f takes from around it are used as they are. Raises TypeError for
+    arguments without a wider type and for a function that casts back, ValueError where the two
+    runs take different branches, ImportError where mpmath is needed and missing.
 
     >>> import gradarray as ga
     >>> import numpy as np
@@ -83,45 +84,54 @@ def precision_report(f: Callable[..., Any], *args: Any) -> PrecisionReport:
     leaves, form = tree.flatten(args)
     arrays = [lift(x, "precision_report") for x in leaves]
     kinds = {x.dtype for x in arrays if x.dtype.kind == "f"}
-    if len(kinds) != 1 or next(iter(kinds)) not in _WIDER:
+    dtype: Any = next(iter(kinds), None)
+    if len(kinds) != 1 or not (dtype in _WIDER or dtype == np.float64):
         raise TypeError(
             message(
                 "precision_report",
-                f"arguments of dtype {', '.join(map(str, kinds)) or 'no float'}; they must have "
-                f"one, of {', '.join(map(str, _WIDER))}.",
+                f"arguments of dtype {', '.join(sorted(map(str, kinds))) or 'no float'}; they "
+                "must have one, of float16, float32, float64.",
             )
         )
-    dtype = kinds.pop()
-    wider = np.dtype(_WIDER[dtype])
-    narrow = _trace(f, tree.unflatten(form, arrays))
-    wide = _trace(f, tree.unflatten(form, [_cast(x, wider) for x in arrays]))
-    if [r[0] for r in narrow] != [r[0] for r in wide]:
-        raise ValueError(
-            message(
-                "precision_report",
-                "the two runs do different operations: a branch depends on the last digits.",
-            )
-        )
+    narrow = _run(f, tree.unflatten(form, arrays))
+    wide, wider = _wide(f, arrays, form, dtype, narrow)
     full = -math.log10(float(np.finfo(dtype).eps) / 2)
     known: dict[int, float] = {}
     steps = []
-    for (op, line, raw, y), (_, _, _, exact) in zip(narrow, wide, strict=True):
-        digits = _digits(y, exact, full)
-        before = min((known.get(id(x), full) for x in raw), default=full)
-        known[id(y)] = digits
-        steps.append(Step(op, line, digits, before))
-    return PrecisionReport(dtype, wider, steps, full)
+    for row, exact in zip(narrow.rows, wide.rows, strict=True):
+        digits = _digits(row.y, exact, full)
+        before = min((known.get(id(x), full) for x in row.raw), default=full)
+        known[id(row.y)] = digits
+        steps.append(Step(row.op, row.line, digits, before))
+    pairs = zip(narrow.results, wide.results, strict=True)
+    found = min((_digits(y, exact, full) for y, exact in pairs), default=full)
+    return PrecisionReport(dtype, wider, steps, full, found)
+
+
+class _Row(NamedTuple):
+    """One op of a run."""
+
+    op: str
+    line: str
+    raw: list[Any]
+    params: dict[str, Any]
+    y: Any
+
+
+class _Run(NamedTuple):
+    rows: list[Any]
+    results: list[Any]  # of f, as raw floating arrays
 
 
 class _Watcher:
     sweeping = 0
 
     def __init__(self) -> None:
-        self.rows: list[tuple[str, str, list[Any], Any]] = []
+        self.rows: list[_Row] = []
 
     def forward(self, op: Any, raw: list[Any], params: Any, y: Any) -> None:
         if not isinstance(y, tuple) and y.dtype.kind == "f":
-            self.rows.append((op.name, _line(), list(raw), y))
+            self.rows.append(_Row(op.name, user_line(), list(raw), params, y))
 
     def recorded(self, node: Any) -> None:
         """Nodes do not matter here."""
@@ -130,32 +140,63 @@ class _Watcher:
         """Nor does what passes through them."""
 
 
-def _trace(f: Callable[..., Any], args: Any) -> list[tuple[str, str, list[Any], Any]]:
+def _run(f: Callable[..., Any], args: Any) -> _Run:
     watcher = _Watcher()
     with graph.watching(watcher), np.errstate(all="ignore"):
-        f(*args)
-    return watcher.rows
+        y = f(*args)
+    found = [lift(x, "precision_report: the result")._data for x in tree.flatten(y)[0]]
+    return _Run(watcher.rows, [x for x in found if x.dtype.kind == "f"])
 
 
-def _cast(x: GradArray, dtype: Any) -> GradArray:
-    return wrap(x._data.astype(dtype)) if x.dtype.kind == "f" else x
+def _wide(
+    f: Callable[..., Any], arrays: list[GradArray], form: Any, dtype: Any, narrow: _Run
+) -> tuple[_Run, Any]:
+    """The results of the rows of a wider run, and what it is in."""
+    if dtype in _WIDER:
+        wider = np.dtype(_WIDER[dtype])
+        cast = [wrap(x._data.astype(wider)) if x.dtype.kind == "f" else x for x in arrays]
+        try:
+            wide = _run(f, tree.unflatten(form, cast))
+        except TypeError:  # SciPy's functions, and LAPACK's, know no long double
+            if dtype != np.float64:
+                raise
+        else:
+            _check_same(narrow, wide, dtype)
+            return _Run([row.y for row in wide.rows], wide.results), wider
+    exact = replayed(narrow.rows)
+    made = {id(row.y): value for row, value in zip(narrow.rows, exact, strict=True)}
+    return _Run(exact, [made.get(id(y), y) for y in narrow.results]), f"mpmath ({DIGITS} digits)"
+
+
+def _check_same(narrow: _Run, wide: _Run, dtype: Any) -> None:
+    for row in wide.rows:
+        if row.op == "astype" and row.y.dtype == dtype:
+            raise TypeError(
+                message(
+                    "precision_report",
+                    f"f casts to {dtype} in its wider run, at {row.line}.",
+                    "Give f all that it computes with as arguments (a network's parameters by "
+                    "ga.nn.functional_call), in one dtype.",
+                )
+            )
+    if [row.op for row in narrow.rows] != [row.op for row in wide.rows]:
+        raise ValueError(
+            message(
+                "precision_report",
+                "the two runs do different operations: a branch depends on the last digits.",
+            )
+        )
 
 
 def _digits(y: Any, exact: Any, full: float) -> float:
-    y, exact = np.asarray(y, exact.dtype), np.asarray(exact)
+    """Right digits of the worst element: none where 0, or an infinity, should be something else."""
     with np.errstate(all="ignore"):
-        error = np.abs(y - exact) / np.abs(exact)
-    error = error[np.isfinite(error)]
+        if isinstance(exact, (np.ndarray, np.generic)):
+            y = np.asarray(y, exact.dtype)
+            error = np.asarray(np.abs(y - exact) / np.abs(exact))
+        else:  # a number of mpmath's
+            size = np.float64(abs(exact))
+            error = np.asarray(np.float64(abs(exact - float(y))) / size)
+    error = error[~np.isnan(error)]  # 0 for 0, an infinity for itself
     worst = float(error.max()) if error.size else 0.0
-    return full if worst == 0 else min(max(-math.log10(worst), 0.0), full)
-
-
-def _line() -> str:
-    frame: Any = sys._getframe(2)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith((PACKAGE, "<gradarray")):
-            source = linecache.getline(name, frame.f_lineno).strip()
-            return f"{os.path.basename(name)}:{frame.f_lineno}: {source}"
-        frame = frame.f_back
-    return ""
+    return full if worst == 0 else min(max(0.0, -math.log10(worst)), full)

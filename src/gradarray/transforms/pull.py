@@ -17,7 +17,7 @@ import numpy as np
 from .. import graph, tree
 from ..algebra import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP, at_end, given
 from ..array import GradArray, method, wrap
-from ..errors import DTypeError, GraphError, ShapeError, message
+from ..errors import DTypeError, GraphError, ShapeError, check_function, message
 from ..graph import Grad, Leaf, mode
 from ..ops.indexing import Placed
 from ..record import PickGrad
@@ -166,7 +166,7 @@ def run_batched(
     with only_levels(later_levels(seeds.values())):
         if record:
             return run_recorded(order, seeds, targets)
-        with np.errstate(all="ignore"), graph.no_grad():
+        with np.errstate(all="ignore"), graph.no_grad(), graph.sweeping():
             if plainly(order):
                 with graph.raw_sweep():
                     found = sweep(order, dict(seeds), PLAIN_SWEEP, targets)
@@ -367,16 +367,27 @@ def value_and_grad(
     >>> ga.value_and_grad(lambda x: (x * x).sum())(ga.array([1.0, 2.0]))
     (GradArray(5., dtype=float64), GradArray([2., 4.], dtype=float64))
     """
+    return _value_and_grad("value_and_grad", f, argnums, has_aux, holomorphic)
+
+
+def _value_and_grad(
+    op: str,
+    f: Callable[..., Any],
+    argnums: int | Sequence[int],
+    has_aux: bool,
+    holomorphic: bool,
+) -> Callable[..., Any]:
+    check_function(f, op)
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         attach = mode.grad
-        primals = Arguments(args, argnums, "grad")
+        primals = Arguments(args, argnums, op)
         y, aux = call(f, primals, kwargs, has_aux)
-        y = scalar_output(y, "grad", holomorphic)
+        y = scalar_output(y, op, holomorphic)
         if holomorphic:
-            check_arguments("grad", primals.aliases, True)
-            check_results("grad", [y], tree.LEAF, True, forward=False)
+            check_arguments(op, primals.aliases, True)
+            check_results(op, [y], tree.LEAF, True, forward=False)
         nodes = primals.nodes
         bars, recorded = pull_to([y], [y.dtype.type(1)], nodes, attach=attach)
         bars = bars if holomorphic else [at_end(c) for c in bars]
@@ -403,7 +414,7 @@ def grad(
     >>> ga.grad(ga.grad(lambda x: x**3))(2.0)
     GradArray(12., dtype=float64)
     """
-    both = value_and_grad(f, argnums, has_aux, holomorphic=holomorphic)
+    both = _value_and_grad("grad", f, argnums, has_aux, holomorphic)
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -428,11 +439,14 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     attach = mode.grad
     arguments = Arguments(primals, tuple(range(len(primals))), "vjp")
     y, aux = call(f, arguments, {}, has_aux)
-    ys, form = outputs(y)
+    ys, form = outputs(y, "vjp")
     nodes = arguments.nodes
 
-    def pull(y_bar: Any) -> tuple[Any, ...]:
-        y_bars = [at_end(c) for c in matching(y_bar, ys, form, "vjp", "cotangent")]
+    def pull(*came: Any) -> tuple[Any, ...]:
+        if len(came) != 1:
+            what = f"pull takes one cotangent, not {len(came)}."
+            raise TypeError(message("vjp", what, "It is a pytree of the result's structure."))
+        y_bars = [at_end(c) for c in matching(came[0], ys, form, "vjp", "cotangent")]
         bars, _ = pull_to(ys, y_bars, nodes, attach=attach and mode.grad, op="vjp")
         return arguments.rebuild(completed(arguments.aliases, [at_end(c) for c in bars]))
 

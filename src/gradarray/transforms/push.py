@@ -134,7 +134,7 @@ def jvp(
     form = tree.flatten(primals)[1]
     x_dots = matching(tangents, arguments.aliases, form, "jvp", "tangent")
     y, aux = call(f, arguments, {}, has_aux)
-    ys, y_form = outputs(y)
+    ys, y_form = outputs(y, "jvp")
     y_dots = completed(ys, push_to(ys, arguments.aliases, x_dots, attach=attach))
     y = arguments.leave(tree.unflatten(y_form, ys), attach)
     y_dot = tree.unflatten(y_form, y_dots)

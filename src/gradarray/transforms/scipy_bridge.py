@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, wrap
-from ..errors import GraphError, message
+from ..errors import GraphError, ShapeError, check_function, message
 from ..graph import mode, no_grad
 from ..lazy import optimize
 from ..ops.reduce import sum
@@ -42,6 +42,7 @@ class _Function:
                     "Use ga.implicit, or a loop.",
                 )
             )
+        check_function(f, op)
         self.op, self.f = op, f
         self.args = args if isinstance(args, tuple) else (args,)
         if isinstance(x0, (list, tuple)) and all(isinstance(v, (int, float)) for v in x0):
@@ -60,6 +61,19 @@ class _Function:
         """The arrays that f gives, one after the other."""
         y = self.of_vector(x)
         return Ravel(y, self.op, "result").flat(y)
+
+    def equations(self, x: np.ndarray) -> np.ndarray:
+        """The values, one for every unknown."""
+        y = self.residuals(x)
+        if y.size != self.form.size:
+            raise ShapeError(
+                message(
+                    self.op,
+                    f"the function gives {y.size} equations for {self.form.size} unknowns.",
+                    "Use ga.least_squares where there are more, or fewer.",
+                )
+            )
+        return y
 
     def _vector(self, x: np.ndarray) -> GradArray:
         return wrap(np.array(x, self.form.dtype))
@@ -212,7 +226,8 @@ def root(
     What f returns has as many elements as x0; each is an array or any pytree of them, and so is x
     in the OptimizeResult that comes back. The methods hybr and lm get the Jacobian, the others
     take none. `options` as in `least_squares`; for a root that can be differentiated use
-    `ga.implicit.root`. Raises TypeError for jac=, GraphError inside vmap.
+    `ga.implicit.root`. Raises TypeError for jac=, ShapeError where the numbers of equations and
+    unknowns differ, GraphError inside vmap.
 
     >>> import gradarray as ga
     >>> ga.root(lambda x: ga.stack([x[0] + x[1] - 3, x[0] * x[1] - 2]), [0.0, 5.0]).x.round(6)
@@ -222,5 +237,5 @@ def root(
     fn = _Function("root", f, x0, args)
     jac = fn.jacobian if method in JACOBIANS else None
     return fn.finished(
-        optimize.root(fn.residuals, fn.start, method=method, jac=jac, **options)
+        optimize.root(fn.equations, fn.start, method=method, jac=jac, **options)
     )

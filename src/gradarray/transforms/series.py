@@ -395,6 +395,9 @@ class Walk:
                 for k in range(1, self.orders.count):
                     y.coefficient(k)
                 moving = [p for p in node.parents if p in found]
+                for watcher in mode.watchers:
+                    came = [c for p in moving for c in found[p].c[1:]]
+                    watcher.passed(node, came, y.c[1:], "in its series")
                 latest = max(moving, key=last.__getitem__)
                 pending.setdefault(latest, []).extend(self.cut(since))
                 if any(c is not None for c in _parts(y.c[1:])):

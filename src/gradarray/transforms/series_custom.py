@@ -90,7 +90,8 @@ def _pushed(
     with _users(op, "push"):
         values = {n: _for_user(op, v) for n, v in values.items()}
         slope = op.push_rule.fn(*(dots[n] if n in dots else values[n] for n in op.push_rule.names))
-    _check(op, slope, y)
+    forms = metas[0] if metas is not None else _forms(y.c[0])
+    _check(op, slope, forms, [dot.shape for dot in dots.values()])
     return slope
 
 
@@ -124,7 +125,7 @@ def _users(op: Any, rule: str) -> Any:
         ) from error
 
 
-def _check(op: Any, slope: Any, y: Series) -> None:
+def _check(op: Any, slope: Any, forms: Any, smaller: list[Any]) -> None:
     parts = slope if isinstance(slope, tuple) else (slope,)
     for part in parts:
         if type(part) is not Series:
@@ -135,8 +136,9 @@ def _check(op: Any, slope: Any, y: Series) -> None:
                     "Write the rule in gradarray functions (ga.exp, not np.exp; no .numpy()).",
                 )
             )
-    if not op.library and not isinstance(slope, tuple) and y.c[0] is not UNSET:
-        custom._check_shape(op, "push", "the result", slope, y.c[0].shape)
+    if not op.library:
+        for part, form in zip(parts, forms if isinstance(forms, list) else [forms], strict=False):
+            custom._check_shape(op, "push", "the result", part, form[0], smaller=smaller)
 
 
 # Where only a pull is declared --------------------------------------------------------------------
@@ -174,13 +176,13 @@ def _transposed(
         with contextlib.nullcontext() if op.library else custom._rule_recording(op):
             y_bar = custom._part_like(y_form, lambda f: custom._probe(np.zeros(*f)))
             x_bars = custom._call_pull(op, y_bar, values)
-            pairs = [
-                (x_bar, dot)
-                for x_bar, dot in zip(x_bars, dots, strict=True)
-                if dot is not None and x_bar is not None
-            ]
-            for x_bar, _ in pairs:
-                custom._check_connected(op, "backward", x_bar, y_bar)
+            custom._check_count(op, x_bars)
+            pairs = []
+            for k, (x_bar, dot) in enumerate(zip(x_bars, dots, strict=True)):
+                if dot is not None and x_bar is not None:
+                    custom._check_connected(op, "backward", x_bar, y_bar)
+                    custom._check_bar(op, k, x_bar, [y_form, *forms])
+                    pairs.append((x_bar, dot))
             targets = list(y_bar) if isinstance(y_bar, tuple) else [y_bar]
             found = given.pull_through([p[0] for p in pairs], [p[1] for p in pairs], targets)
     slopes = [_through_record(walk, y_dot, seeds) for y_dot in found]

@@ -101,8 +101,8 @@ class SnapshotLoop:
         self, op: str, f: Callable[..., Any], init: Any, xs: Any, *, snapshots: int,
         steps: int | None = None, reverse: bool = False,
     ) -> None:  # fmt: skip
-        if snapshots < 1:
-            raise ValueError(message(op, f"snapshots is at least 1, not {snapshots}."))
+        if not isinstance(snapshots, int) or snapshots < 1:
+            raise ValueError(message(op, f"snapshots is at least 1, not {snapshots!r}."))
         self.f, self.reverse, self.snapshots = f, reverse, snapshots
         self.form = Form(op, init)
         self.init, self.carry_form = tree.flatten(init)

@@ -53,7 +53,8 @@ def colored(pattern: Any, direction: str = "auto") -> Sparsity:
     pattern.eliminate_zeros()
     known = ("auto", "forward", "reverse", "symmetric")
     if direction not in known:
-        raise ValueError(message("colored", f"direction is {known}, not {direction!r}."))
+        told = ", ".join(map(repr, known))
+        raise ValueError(message("colored", f"direction is {direction!r}, not one of {told}."))
     if direction == "symmetric":
         if pattern.shape[0] != pattern.shape[1]:
             raise ShapeError(
@@ -162,7 +163,7 @@ def sparse_jacobian(
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def matrix(*args: Any, **kwargs: Any) -> Any:
         record = _record(f, args, kwargs, argnums, has_aux, op)
-        known = sparsity or colored(_pattern(record, zeros), direction)
+        known = colored(_pattern(record, zeros), direction) if sparsity is None else sparsity
         _check_fit(op, known, _size(record.ys), _size(record.xs), ("forward", "reverse"))
         check_dtypes(record, None, known.direction == "forward")
         if known.direction == "forward":
@@ -211,7 +212,7 @@ def sparse_hessian(
     def matrix(*args: Any, **kwargs: Any) -> Any:
         gradient = gradient_of(f, argnums, has_aux, op)
         record = _record(gradient, args, kwargs, argnums, has_aux, op)
-        known = sparsity or colored(_pattern(record, zeros), "symmetric")
+        known = colored(_pattern(record, zeros), "symmetric") if sparsity is None else sparsity
         n = _size(record.xs)
         _check_fit(op, known, n, n, ("symmetric",))
         check_dtypes(record, None, True)
@@ -267,7 +268,16 @@ def _pattern(record: Recording, zeros: bool) -> Any:
     return dependencies(record.ys, record.xs, record.arguments.floor, zeros)
 
 
-def _check_fit(op: str, known: Sparsity, m: int, n: int, directions: tuple[str, ...]) -> None:
+def _check_fit(op: str, known: Any, m: int, n: int, directions: tuple[str, ...]) -> None:
+    if not isinstance(known, Sparsity):
+        other = "hessian_sparsity" if op == "sparse_hessian" else "jacobian_sparsity"
+        raise TypeError(
+            message(
+                op,
+                f"sparsity is a {type(known).__name__}.",
+                f"Give what ga.{other}(f)(*args) finds.",
+            )
+        )
     if known.pattern.shape != (m, n):
         raise ShapeError(
             message(

@@ -74,7 +74,13 @@ def run_scan(
         ys.append(y)
     if reverse:
         ys.reverse()
-    return carry, tree.map(lambda *parts: stack(list(parts)), *ys) if ys else None
+    try:
+        return carry, tree.map(lambda *parts: stack(list(parts)), *ys) if ys else None
+    except ValueError as error:
+        what = str(error).partition("\n")[0]
+        raise ShapeError(
+            message(op, f"the y of one step has another form than that of another: {what}")
+        ) from None
 
 
 def step(f: Any, carry: Any, x: Any, form: Form) -> tuple[Any, Any]:
