@@ -118,6 +118,29 @@ def test_partials_of_partials_and_inside_vmap(mode):
     np.testing.assert_allclose(slope.numpy(), expected, rtol=1e-13)
 
 
+def test_complex_results_of_real_columns():
+    X = RNG.normal(size=(3, 3))
+    f = lambda X: ga.exp(1j * X[:, 0]) * X[:, 1] ** 2 + X[:, 2]
+    found = ga.partials(f, X, "abc", ("", *"abc", "ab"))
+    plan = str(ga.partials(f, X, "abc", ("a", "b", "c")).plan).splitlines()
+    assert plan[0].endswith("taylor mode")
+    assert plan[-1] == "  reverse     3 evaluations; not possible: the result is complex"
+    wave = np.exp(1j * X[:, 0])
+    np.testing.assert_allclose(found["ab"].numpy(), 2j * X[:, 1] * wave, rtol=1e-14)
+    np.testing.assert_allclose(found["b"].numpy(), 2 * X[:, 1] * wave, rtol=1e-14)
+    with pytest.raises(ga.DTypeError, match="only its real part would arrive"):
+        ga.partials(f, X, "abc", "a", mode="reverse")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_result_that_does_not_depend_on_a_column_or_on_any(mode):
+    X = RNG.normal(size=(3, 2))
+    for f in (lambda X: X[:, 0] ** 2, lambda X: np.ones(3)):
+        found = ga.partials(f, X, "tx", ("x", "tx", "ttt"), mode=mode)
+        for value in found.values():
+            np.testing.assert_array_equal(value.numpy(), np.zeros(3))
+
+
 def test_names():
     f = lambda X: X[:, 0] ** 2 * X[:, 1]
     X = np.array([[2.0, 3.0]])
@@ -173,6 +196,8 @@ def test_an_op_without_series_is_done_in_another_mode():
         ({"X": np.ones((4, 2), int)}, ga.DTypeError, "int64, which has no derivative"),
         ({"X": 1.0}, ga.ShapeError, "one row per point"),
         ({"f": lambda X: X.sum()}, ga.ShapeError, r"gave shape \(\) for X of shape \(4, 2\)"),
+        ({"X": np.ones((4, 2), complex)}, ga.DTypeError, "only if y is analytic"),
+        ({"f": lambda X: X[:, 0] > 0}, ga.DTypeError, "has dtype bool, which has no derivative"),
         ({"f": lambda X: (X, X)}, TypeError, "returned tuple, not one array"),
     ],
 )  # fmt: skip

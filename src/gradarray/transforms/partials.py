@@ -78,10 +78,11 @@ def partials(
     has many first derivatives.
 
     Raises UnknownNameError for a column that is not there, ShapeError where `columns` does not fit
-    X or where f(X) is not one result per row, DTypeError for integers. (Series in several
-    variables: Berz, "Differential algebraic description of beam dynamics to very high orders",
-    Particle Accelerators 24, 1989; equations of networks: Raissi, Perdikaris & Karniadakis,
-    "Physics-informed neural networks", Journal of Computational Physics 378, 2019.)
+    X or where f(X) is not one result per row, DTypeError for integers, for complex X, and for
+    reverse mode of a complex f(X). (Series in several variables: Berz, "Differential algebraic
+    description of beam dynamics to very high orders", Particle Accelerators 24, 1989; equations of
+    networks: Raissi, Perdikaris & Karniadakis, "Physics-informed neural networks", Journal of
+    Computational Physics 378, 2019.)
 
     >>> import gradarray as ga
     >>> f = lambda X: ga.exp(X[:, 0]) * X[:, 1] ** 3
@@ -111,10 +112,12 @@ def partials(
 
     y, _ = call(through, arguments, {}, False)
     y = _result(y, X)
+    check_results("partials", [y], tree.LEAF, None, forward=mode != "reverse")
     costs = _costs(orders, max(1, y.size // max(1, X.size // len(columns))))
-    refused: dict[str, str] = {}
+    # Of complex results the real part alone could be pulled back to real X.
+    refused = {"reverse": "the result is complex"} if y.dtype.kind == "c" else {}
     found, chosen = {}, ""
-    for chosen in _candidates(mode, costs, y):
+    for chosen in _candidates(mode, costs, refused):
         try:
             with graph.recording():
                 found = MODES[chosen](y, x if chosen == "taylor" else inner[0], orders, attach)
@@ -218,11 +221,9 @@ def _costs(orders: Orders, outputs: int) -> dict[str, int]:
     return {"taylor": orders.count, "forward": forward, "reverse": reverse}
 
 
-def _candidates(mode: str, costs: dict[str, int], y: GradArray) -> list[str]:
-    if mode == "auto":  # of complex results the real part alone can be pulled back to real X
-        possible = [name for name in costs if name != "reverse" or y.dtype.kind != "c"]
-        return sorted(possible, key=lambda name: costs[name])
-    check_results("partials", [y], tree.LEAF, None, forward=mode != "reverse")
+def _candidates(mode: str, costs: dict[str, int], refused: dict[str, str]) -> list[str]:
+    if mode == "auto":
+        return sorted([name for name in costs if name not in refused], key=costs.__getitem__)
     if mode not in MODES:
         listed = ", ".join(map(repr, ("auto", *MODES)))
         raise ValueError(message("partials", f"mode={mode!r} is none of {listed}."))
