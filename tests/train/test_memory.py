@@ -11,8 +11,9 @@ import gradarray as ga
 def test_a_step_of_a_network_leaves_no_object_behind():
     ga.random.seed(0)
     model = ga.nn.Sequential(
-        ga.nn.Linear(3, 4), ga.nn.BatchNorm1d(4), ga.nn.ReLU(), ga.nn.Dropout(0.1), ga.nn.Linear(4, 1)
-    )
+        ga.nn.Linear(3, 4), ga.nn.BatchNorm1d(4), ga.nn.ReLU(), ga.nn.Dropout(0.1),
+        ga.nn.Linear(4, 1),
+    )  # fmt: skip
     optimizer = ga.optim.Adam(model.parameters(), lr=1e-3)
     scheduler = ga.optim.lr_scheduler.ExponentialLR(optimizer, 0.9999)
     loss_function = ga.nn.MSELoss()
