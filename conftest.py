@@ -17,6 +17,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 def pytest_configure() -> None:
     from hypothesis import HealthCheck, settings
 
+    # Before the examples of one file: pytest would execute it beside the package, a second time.
+    import gradarray  # noqa: F401
+
     # The same examples at every run, and no deadline: the machine may be busy with other things.
     settings.register_profile(
         "gradarray",

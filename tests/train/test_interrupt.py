@@ -12,6 +12,14 @@ from gradarray.train.interrupt import BetweenBatches
 from tests.train.common import X, Y, equal, make, weights
 
 
+@pytest.fixture(autouse=True)
+def _python_listens():
+    """As in a terminal: a job that a shell starts in the background ignores the key."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press():
     os.kill(os.getpid(), signal.SIGINT)
 
