@@ -22,18 +22,17 @@ def column_coloring(pattern: Any) -> np.ndarray:
     """
     columns: Any = sparse.csc_array(pattern)
     starts, rows = columns.indptr.tolist(), columns.indices.tolist()
-    colors = np.zeros(columns.shape[1], np.intp)
+    colors = [0] * columns.shape[1]
     used = [0] * columns.shape[0]
     for column in _densest_first(np.diff(columns.indptr)):
         mine = rows[starts[column] : starts[column + 1]]
         taken = 0
         for row in mine:
             taken |= used[row]
-        color = ~taken & (taken + 1)
+        colors[column] = color = ~taken & (taken + 1)
         for row in mine:
             used[row] |= color
-        colors[column] = color.bit_length() - 1
-    return colors
+    return np.array([color.bit_length() - 1 for color in colors], np.intp)
 
 
 def star_coloring(pattern: Any) -> np.ndarray:

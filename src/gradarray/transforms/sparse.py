@@ -65,9 +65,23 @@ def colored(pattern: Any, direction: str = "auto") -> Sparsity:
     found = []
     if direction != "reverse":
         found.append(Sparsity(pattern, column_coloring(pattern), "forward"))
-    if direction != "forward":
+    if direction == "reverse" or (direction == "auto" and _rows_may_do(pattern, found[0])):
         found.append(Sparsity(pattern, column_coloring(sparse.csr_array(pattern.T)), "reverse"))
     return min(found, key=lambda s: s.products)
+
+
+def _rows_may_do(pattern: Any, forward: Sparsity) -> bool:
+    """Can a colouring of rows have fewer colours? Not fewer than a column has entries, and in a
+    symmetric pattern it is that of the columns."""
+    columns = sparse.csc_array(pattern)
+    if forward.products <= np.diff(columns.indptr).max(initial=0):
+        return False
+    pattern.sort_indices()
+    columns.sort_indices()
+    return not (
+        np.array_equal(pattern.indptr, columns.indptr)
+        and np.array_equal(pattern.indices, columns.indices)
+    )
 
 
 def jacobian_sparsity(
