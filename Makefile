@@ -10,12 +10,13 @@ PYTEST_ARGS ?=
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench accuracy clean
+.PHONY: help demo test proof bench accuracy clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      train a classifier on handwritten digits, check a gradient three ways"
 	@echo "make test      lint, check the types, run the tests    (PYTEST_ARGS='tests/test_x.py -x')"
+	@echo "make proof     measure every derivative anew: docs/derivatives.md, docs/choices.md (minutes)"
 	@echo "make accuracy  train on digits and Fashion-MNIST with three seeds each (half an hour)"
 	@echo "make bench     measure against PyTorch, JAX and autograd, in an environment of its own"
 	@echo "make clean     remove what these made"
@@ -27,6 +28,9 @@ test: $(VENV)/.test
 	@echo "ruff";    $(VENV)/bin/python -m ruff check --quiet .
 	@echo "pyright"; $(VENV)/bin/python -m pyright --warnings
 	@echo "pytest";  $(ONE_THREAD) $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
+
+proof: $(VENV)/.test
+	@$(ONE_THREAD) $(VENV)/bin/python -m gradarray.testing.proof docs
 
 accuracy: $(VENV)/.demo
 	@$(ONE_THREAD) $(VENV)/bin/python benchmarks/accuracy.py

@@ -19,7 +19,7 @@ from .arithmetic import absorb, negative
 from .compare import equal, where
 from .exponential import log, log1p
 from .logical import logical_and
-from .powers import reciprocal
+from .powers import reciprocal, square
 from .precise import in_double, log_quotient, log_rest
 from .special import function_of
 
@@ -178,6 +178,22 @@ def _kl_div(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where((b > 0) & (np.abs(b - a) < 0.5 * a), near, far)
 
 
+class ExcessGrad(Elementwise):
+    """y = (b - a) / b. dy/da = -1/b, dy/db = a/b^2, which 1/b - y/b loses where a is small."""
+
+    name = "relative_excess"
+    forward = staticmethod(lambda a, b: (b - a) / b)
+    partials = (
+        lambda b: negative(reciprocal(b)),
+        lambda a, b: a * square(reciprocal(b)),
+    )
+    tex = r"\frac{{b} - {a}}{{b}}"
+    domain = ((0.3, 3.0), (0.3, 3.0))
+
+
+relative_excess = elementwise_function(ExcessGrad)
+
+
 class KlDivGrad(Elementwise):
     r"""y = a \log(a / b) - a + b >= 0, b where a = 0, inf outside. dy/da = \log(a/b).
 
@@ -190,7 +206,7 @@ class KlDivGrad(Elementwise):
     forward = in_double(_kl_div, special.kl_div)
     partials = (
         lambda a, b: where(equal(a, 0), _rel_entr_at_0.value, log_ratio(_away(a, a), _away(a, b))),
-        lambda a, b: where(equal(a, 0), 1, (b - a) / _away(a, b)),
+        lambda a, b: where(equal(a, 0), 1, relative_excess(a, _away(a, b))),
     )
     tex = r"{a} \log \frac{{a}}{{b}} - {a} + {b}"
     domain = ((0.2, 3.0), (0.2, 3.0))

@@ -20,7 +20,7 @@ from ..registry import arr, case, public
 from .arithmetic import negative
 from .compare import less, where
 from .complex import is_complex
-from .gamma_series import gammaln_values, hurwitz, polygamma_gap, polygamma_values
+from .gamma_series import betaln_values, gammaln_values, hurwitz, polygamma_gap, polygamma_values
 from .precise import in_double, result_dtype
 from .special import function_of, integer_order
 
@@ -267,7 +267,7 @@ class BetaLnGrad(Elementwise):
     GradArray(-23.02585093, dtype=float64)
     """
 
-    forward = special.betaln
+    forward = in_double(betaln_values, special.betaln)
     partials = (lambda a, b: negative(psi_gap(a, b)), lambda a, b: negative(psi_gap(b, a)))
     tex = r"\log |B({a}, {b})|"
     domain = ((0.3, 4.0), (0.3, 4.0))

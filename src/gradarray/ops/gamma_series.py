@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..lazy import special
-from .precise import polynomial, where_else
+from .precise import log_rest, polynomial, where_else
 
 SHIFT = 16
 # B_2, B_4, ...: at 16 the tenth term of a series is below eps / 1000 of its sum.
@@ -47,6 +47,38 @@ def gammaln_values(x: np.ndarray) -> np.ndarray:
         return _beyond_2(z) - np.where(x < 1.5, np.log1p(z), 0.0)
 
     return where_else((x > 0.5) & (x < 2.5), near, special.gammaln, x)
+
+
+# Far from the origin, and log B -------------------------------------------------------------------
+
+_STIRLING = [b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1)]
+
+
+def stirling(a: np.ndarray) -> np.ndarray:
+    r"""log \Gamma(a) - (a - 1/2) \log a + a - \log(2 \pi)/2, for a >= 16."""
+    return polynomial(1 / (a * a), _STIRLING) / a
+
+
+def betaln_values(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    r"""log |B(a, b)|: of the large terms of the three log \Gamma what cancels is left out."""
+    a, b = np.minimum(a, b), np.maximum(a, b)
+
+    def large(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return where_else(a < SHIFT, _one_large, _both_large, a, b)
+
+    return where_else((a <= 0) | (b < SHIFT) | (b == math.inf), special.betaln, large, a, b)
+
+
+def _one_large(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    c = a + b
+    rest = b * log_rest(a / b) + 0.5 * np.log1p(a / b) + stirling(b) - stirling(c)
+    return gammaln_values(a) - a * np.log(c) + rest
+
+
+def _both_large(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    c = a + b
+    rest = 0.5 * np.log(2 * math.pi * (c / a) / b) + stirling(a) + stirling(b) - stirling(c)
+    return rest - a * np.log1p(b / a) - b * np.log1p(a / b)
 
 
 # Polygamma ----------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..lazy import special
-from .gamma_series import polygamma_gap, polygamma_values
-from .incomplete_series import deviance, integrals, moments_of, stirling, times_parameter
+from .gamma_series import polygamma_gap, polygamma_values, stirling
+from .incomplete_series import deviance, integrals, moments_of, times_parameter
 from .precise import exp_rest, log_rest, where_else
 
 _LARGE = 30.0

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from ..lazy import special
-from .gamma_series import BERNOULLI, polygamma_values
+from .gamma_series import BERNOULLI, polygamma_values, stirling
 from .precise import exp_rest, log_quotient, log_rest, polynomial, where_else
 
 _STEP = 1 / 10
@@ -75,13 +75,7 @@ def times_parameter(y: list[list[Any]], b: Any) -> list[list[Any]]:
 
 # Stirling's remainder -----------------------------------------------------------------------------
 
-_STIRLING = [b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1)]
 _DIGAMMA = [b / (2 * k) for k, b in enumerate(BERNOULLI, 1)]
-
-
-def stirling(a: np.ndarray) -> np.ndarray:
-    r"""log \Gamma(a) - (a - 1/2) \log a + a - \log(2 \pi)/2, for a >= 16."""
-    return polynomial(1 / (a * a), _STIRLING) / a
 
 
 def log_less_psi(a: np.ndarray) -> np.ndarray:

@@ -164,6 +164,13 @@ def _triangular_log(t: np.ndarray) -> np.ndarray:
     return y * 2.0**halvings
 
 
+def _log_in_double(x: np.ndarray) -> np.ndarray:
+    # A derivative of order n is a block of the logarithm of a matrix 2^n times as large, whose
+    # equal eigenvalues rounding scatters by a root of eps: in float32 as far as the branch cut.
+    wide = x.astype(np.result_type(x, np.float64), copy=False)
+    return on_schur_form(_triangular_log, wide, True).astype(x.dtype, copy=False)
+
+
 class LogmGrad(Custom):
     r"""e^y = x, eigenvalues of y with an imaginary part in (-pi, pi)."""
 
@@ -173,7 +180,7 @@ class LogmGrad(Custom):
     def forward(x: Any) -> Any:
         return in_lapack(
             "logm",
-            lambda x: each(lambda x: on_schur_form(_triangular_log, x, True), x),
+            lambda x: each(_log_in_double, x),
             x,
             what="it has no logarithm of its dtype",
             mend="A real matrix with a negative eigenvalue has a complex one: x.astype(complex).",
