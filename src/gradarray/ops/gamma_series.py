@@ -61,12 +61,13 @@ def stirling(a: np.ndarray) -> np.ndarray:
 
 def betaln_values(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     r"""log |B(a, b)|: of the large terms of the three log \Gamma what cancels is left out."""
-    a, b = np.minimum(a, b), np.maximum(a, b)
 
-    def large(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def far(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        a, b = np.minimum(a, b), np.maximum(a, b)
         return where_else(a < SHIFT, _one_large, _both_large, a, b)
 
-    return where_else((a <= 0) | (b < SHIFT) | (b == math.inf), special.betaln, large, a, b)
+    large = (np.minimum(a, b) > 0) & (np.maximum(a, b) >= SHIFT) & (np.maximum(a, b) < math.inf)
+    return where_else(large, far, special.betaln, a, b)
 
 
 def _one_large(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def in_double(fn: Callable[..., Any], like: Callable[..., Any] | None = None) ->
     @functools.wraps(fn)
     def forward(*xs: Any, **params: Any) -> Any:
         dtype = result_dtype(*xs)
-        if like is not None and any(getattr(x, "dtype", dtype) != dtype for x in xs):
+        if like is not None and any(getattr(x, "dtype", None) != dtype for x in xs):
             dtype = like(*[np.ones(0, x.dtype) if hasattr(x, "dtype") else x for x in xs]).dtype
         arrays = np.broadcast_arrays(*[np.asarray(x, np.float64) for x in xs])
         with np.errstate(all="ignore"):

@@ -120,9 +120,9 @@ def _agree(before: list[list[Any]], after: list[list[Any]], twice_0: bool) -> bo
     """To DIGITS; two zeros agree if `twice_0` (1 + e^-700 is 1 to 300 digits)."""
     close = mp.mpf(10) ** -DIGITS
     return all(
-        (x and y and abs(x - y) <= close * abs(y)) or (twice_0 and x == y == 0)
+        (x and y and abs(x - y) <= close * abs(y)) or (x == y == 0 and (twice_0 or k == 0))
         for a, b in zip(before, after, strict=True)
-        for x, y in zip(a, b, strict=True)
+        for k, (x, y) in enumerate(zip(a, b, strict=True))
     )
 
 

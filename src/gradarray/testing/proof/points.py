@@ -234,6 +234,16 @@ BINARY: dict[str, Points] = {
     "special.betaln": at(
         0, inside=((0.3, 1.7), (2.5, 0.4)), edge=((1.0, 1.0),), large=((20.0, 30.0), (1e5, 2.0))
     ),
+    "special.gammainc": at(
+        0, inside=((0.5, 0.3), (2.5, 4.0)), edge=((1.5, 1e-6),), saturated=((2.0, 40.0),),
+        large=((60.0, 70.0),),
+    ),
+    "special.gammaincc": at(
+        0, inside=((0.5, 0.3), (2.5, 4.0)), edge=((1.5, 1e-6),), saturated=((2.0, 40.0),),
+        large=((60.0, 70.0),),
+    ),
+    "special.gammaincinv": at(0, inside=((0.5, 0.3), (2.5, 0.8)), edge=((1.5, 1e-6),)),
+    "special.gammainccinv": at(0, inside=((0.5, 0.3), (2.5, 0.8)), edge=((1.5, 1e-6),)),
     "special.poch": at(0, inside=((0.3, 1.7), (2.5, 0.4)), edge=((1.0, 0.0),)),
     "special.binom": at(inside=((3.5, 1.7), (5.5, 0.4))),
 }  # fmt: skip

@@ -16,6 +16,7 @@ from ..numeric import Where, quiet
 from ..op_derivatives import Derivatives
 from ..problem import direction
 from .arrays import ARRAYS
+from .cases import CASES, FixedCall, fixed
 from .exact import ORDERS, derivatives, exactly, mp
 from .measure import DTYPES, Cell, Row, compare
 from .modes import Along, array_of
@@ -31,10 +32,6 @@ def entries() -> list[Function]:
     return sorted(found.values(), key=lambda entry: entry.name)
 
 
-def rows_named(name: str) -> list[Row]:
-    return rows_of(functions[name])
-
-
 def rows_of(entry: Function) -> list[Row]:
     """All rows of one function: at points, and as declared."""
     points = POINTS.get(entry.name, Points())
@@ -42,6 +39,8 @@ def rows_of(entry: Function) -> list[Row]:
     try:
         for kind, where in points.kinds.items():
             rows += [at_points(entry, kind, where, points, name) for name in DTYPES]
+        for kind in dict.fromkeys(at.kind for at in CASES.get(entry.name, ())):
+            rows += [at_cases(entry, kind, name) for name in DTYPES]
         rows += [as_declared(entry, name) for name in DTYPES]
     except (TypeError, AttributeError) as error:
         raise NoDefinition(
@@ -56,6 +55,14 @@ def rows_of(entry: Function) -> list[Row]:
             "Declare cases=[...], or differentiable=False."
         )
     return found
+
+
+def judged(name: str) -> list[Row] | NoDefinition:
+    """The rows of a function by name, or why there are none: what a process hands back."""
+    try:
+        return rows_of(functions[name])
+    except NoDefinition as error:
+        return error
 
 
 class NoDefinition(Exception):
@@ -169,20 +176,38 @@ def _one(y: Any) -> Any:
     return np.asarray(y, object).item()
 
 
-# As declared --------------------------------------------------------------------------------------
+# On arrays ----------------------------------------------------------------------------------------
 
 
 def as_declared(entry: Function, dtype: str) -> Row | None:
-    """The calls that check_op tests, each as one number <v, f(x)> along a direction."""
-    calls = [call for call in calls_of(entry) if call.moving]
-    row = Row(entry.name, "as declared", dtype)
-    for call in calls:
+    """The calls that check_op tests."""
+    calls = [(call, None) for call in calls_of(entry) if call.moving]
+    return at_calls(entry, "as declared", calls, dtype)
+
+
+def at_cases(entry: Function, kind: str, dtype: str) -> Row | None:
+    """The calls on arrays that are chosen, not drawn."""
+    cases = [at for at in CASES.get(entry.name, ()) if at.kind == kind]
+    calls = [(fixed(entry, at), at.documented) for at in cases]
+    kept = [c for c in calls if all(_fits(x, DTYPES[dtype]) for a in c[0].arrays for x in a.flat)]
+    return at_calls(entry, kind, kept, dtype)
+
+
+def at_calls(
+    entry: Function,
+    kind: str,
+    calls: Sequence[tuple[Call, tuple[float, ...] | None]],
+    dtype: str,
+) -> Row | None:
+    """Calls on arrays, each as one number <v, f(x)> along a direction through all operands."""
+    row = Row(entry.name, kind, dtype)
+    for call, documented in calls:
         d = Derivatives(call, Where(str(call)), DTYPES[dtype])
         if not any(x.size for x in d.xs):
             continue
-        parts = _parts(call, d)
+        parts = [[mp.mpf(y) for y in documented]] if documented else _parts(call, d)
         exact = [[mp.fsum(part[k] for part in parts) for k in range(ORDERS + 1)]]
-        # Operands and directions are of size 1: so is what cancels where the sum is 0.
+        # Directions are of size 1: so is what cancels where the sum is 0.
         sizes = [mp.fsum(abs(part[k]) for part in parts) for k in range(ORDERS + 1)]
         scale = [[size or mp.mpf(1) for size in sizes]]
 
@@ -214,7 +239,7 @@ def _parts(
         found = _real_parts(call.run(f, placed), kinds)
         return [v * y for v, y in zip(vs, found, strict=True)]
 
-    return derivatives(terms)
+    return derivatives(terms, deep=isinstance(call, FixedCall))
 
 
 def _real_parts(result: Any, kinds: Sequence[str]) -> list[Any]:

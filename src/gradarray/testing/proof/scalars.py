@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...lazy import special
 from .exact import mp
 
 
@@ -80,6 +81,48 @@ def _angle(z: Any, deg: bool = False) -> Any:
     return y * 180 / mp.pi if deg else y
 
 
+def _inverse(f: Callable[[Any], Any], slope: Callable[[Any], Any], start: float) -> Any:
+    """The root of f, from one of double precision, by Newton's method."""
+    y = mp.mpf(start)
+    for _ in range(20):
+        step = f(y) / slope(y)
+        y -= step
+        if abs(step) < abs(y) * mp.mpf(10) ** (-mp.dps * 2 // 3):
+            break
+    return y
+
+
+def _gamma_density(a: Any, x: Any) -> Any:
+    return mp.exp((a - 1) * mp.log(x) - x) / mp.gamma(a)
+
+
+def _gammainc(a: Any, x: Any) -> Any:
+    return mp.gammainc(a, 0, x, regularized=True)
+
+
+def _gammaincinv(a: Any, p: Any) -> Any:
+    start = special.gammaincinv(float(a), float(p))
+    return _inverse(lambda y: _gammainc(a, y) - p, lambda y: _gamma_density(a, y), start)
+
+
+def _gammainccinv(a: Any, q: Any) -> Any:
+    start = special.gammainccinv(float(a), float(q))
+    return _inverse(lambda y: _gammainc(a, y) - (1 - q), lambda y: _gamma_density(a, y), start)
+
+
+def _betainc(a: Any, b: Any, x: Any) -> Any:
+    return mp.betainc(a, b, 0, x, regularized=True)
+
+
+def _betaincinv(a: Any, b: Any, p: Any) -> Any:
+    start = special.betaincinv(float(a), float(b), float(p))
+    return _inverse(
+        lambda y: _betainc(a, b, y) - p,
+        lambda y: y ** (a - 1) * (1 - y) ** (b - 1) / mp.beta(a, b),
+        start,
+    )
+
+
 EXACT: dict[str, Callable[..., Any]] = {
     "abs": abs,
     "angle": _angle,
@@ -112,12 +155,19 @@ EXACT: dict[str, Callable[..., Any]] = {
     "sinc": _sinc,
     "softplus": lambda x, beta=1.0, threshold=20.0: _log1p_exp(beta * x) / beta,
     "special.beta": mp.beta,
+    "special.betainc": _betainc,
+    "special.betaincc": lambda a, b, x: mp.betainc(a, b, x, 1, regularized=True),
+    "special.betaincinv": _betaincinv,
     "special.betaln": lambda a, b: mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b),
     "special.binom": mp.binomial,
     "special.erfcinv": _erfcinv,
     "special.erfcx": lambda x: mp.exp(x * x) * mp.erfc(x),
     "special.factorial": lambda x: mp.gamma(x + 1),
     "special.gamma": mp.gamma,
+    "special.gammainc": _gammainc,
+    "special.gammaincc": lambda a, x: 1 - _gammainc(a, x),
+    "special.gammainccinv": _gammainccinv,
+    "special.gammaincinv": _gammaincinv,
     "special.kl_div": lambda a, b: (a * mp.log(a / b) if a else mp.mpf(0)) - a + b,
     "special.loggamma": _log_gamma,
     "special.multigammaln": _multigammaln,
