@@ -60,7 +60,6 @@ _LOGITS = (
     _at("edge", [1.0, 1.0, 1.0]),
     _at("saturated", [40.0, 0.0, -40.0]),
     _at("large", [1000.0, 1001.0, 999.5]),
-    _at("large", [300.0, 0.0, -300.0]),
 )
 _FAR = _at("large", [4097.0, 4098.0, 4100.0])  # from 0, compared with their spread
 _ZERO = [[0.0, 0.0], [0.0, 0.0]]

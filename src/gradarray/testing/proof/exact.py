@@ -128,8 +128,8 @@ def _agree(before: list[list[Any]], after: list[list[Any]], twice_0: bool) -> bo
 
 def _settled(levels: Sequence[Any], noise: Any) -> Any:
     """What the last level has, or 0 if that is nothing but its error."""
-    last = levels[-1]
-    lost = abs(last) < noise or abs(last) < _SHRUNK * max(map(abs, levels))
+    *_, before, last = levels
+    lost = abs(last) < noise or abs(last) < _SHRUNK * abs(before)
     return mp.mpf(0) if lost else last
 
 

@@ -16,7 +16,7 @@ from ..numeric import Where, quiet
 from ..op_derivatives import Derivatives
 from ..problem import direction
 from .arrays import ARRAYS
-from .cases import CASES, FixedCall, fixed
+from .cases import CASES, fixed
 from .exact import ORDERS, derivatives, exactly, mp
 from .measure import DTYPES, Cell, Row, compare
 from .modes import Along, array_of
@@ -239,7 +239,7 @@ def _parts(
         found = _real_parts(call.run(f, placed), kinds)
         return [v * y for v, y in zip(vs, found, strict=True)]
 
-    return derivatives(terms, deep=isinstance(call, FixedCall))
+    return derivatives(terms)
 
 
 def _real_parts(result: Any, kinds: Sequence[str]) -> list[Any]:
