@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .densities import VECTORS
 from .exact import mp
 from .matrices import MATRICES, norm
 
@@ -213,39 +214,43 @@ def _frexp(x: Any) -> tuple[Any, Any]:
     return x / mp.mpf(2) ** exponent, exponent
 
 
-ARRAYS: dict[str, Callable[..., Any]] = MATRICES | {
-    "fft.fft": fft,
-    "fft.ifft": ifft,
-    "fft.rfft": rfft,
-    "fft.irfft": irfft,
-    "fft.hfft": hfft,
-    "fft.ihfft": ihfft,
-    "fft.fftn": fftn,
-    "fft.ifftn": ifftn,
-    "fft.rfftn": rfftn,
-    "fft.irfftn": irfftn,
-    "fft.fft2": _last_two(fftn),
-    "fft.ifft2": _last_two(ifftn),
-    "fft.rfft2": _last_two(rfftn),
-    "fft.irfft2": _last_two(irfftn),
-    "logsumexp": _logsumexp,
-    "softmax": _softmax,
-    "softmin": lambda x, axis=-1: _softmax(-x, axis),
-    "log_softmax": lambda x, axis=-1: np.log(_softmax(x, axis)),
-    "logcumsumexp": _logcumsumexp,
-    "glu": _glu,
-    "scaled_dot_product_attention": _attention,
-    "cov": _cov,
-    "corrcoef": _corrcoef,
-    "rms_norm": _rms_norm,
-    "pairwise_distance": lambda x1, x2, p=2.0, eps=1e-6, keepdims=False: norm(
-        x1 - x2 + eps, p, -1, keepdims
-    ),
-    "bincount": _bincount,
-    "topk": _topk,
-    "divmod": _apart(lambda a, b: (mp.floor(a / b), a - b * mp.floor(a / b)), 2),
-    "modf": _apart(_modf, 1),
-    "frexp": _apart(_frexp, 1),
-    "astype": lambda x, dtype: x,
-    "nan_to_num": lambda x, copy=True, nan=0.0, posinf=None, neginf=None: x,
-}
+ARRAYS: dict[str, Callable[..., Any]] = (
+    MATRICES
+    | VECTORS
+    | {
+        "fft.fft": fft,
+        "fft.ifft": ifft,
+        "fft.rfft": rfft,
+        "fft.irfft": irfft,
+        "fft.hfft": hfft,
+        "fft.ihfft": ihfft,
+        "fft.fftn": fftn,
+        "fft.ifftn": ifftn,
+        "fft.rfftn": rfftn,
+        "fft.irfftn": irfftn,
+        "fft.fft2": _last_two(fftn),
+        "fft.ifft2": _last_two(ifftn),
+        "fft.rfft2": _last_two(rfftn),
+        "fft.irfft2": _last_two(irfftn),
+        "logsumexp": _logsumexp,
+        "softmax": _softmax,
+        "softmin": lambda x, axis=-1: _softmax(-x, axis),
+        "log_softmax": lambda x, axis=-1: np.log(_softmax(x, axis)),
+        "logcumsumexp": _logcumsumexp,
+        "glu": _glu,
+        "scaled_dot_product_attention": _attention,
+        "cov": _cov,
+        "corrcoef": _corrcoef,
+        "rms_norm": _rms_norm,
+        "pairwise_distance": lambda x1, x2, p=2.0, eps=1e-6, keepdims=False: norm(
+            x1 - x2 + eps, p, -1, keepdims
+        ),
+        "bincount": _bincount,
+        "topk": _topk,
+        "divmod": _apart(lambda a, b: (mp.floor(a / b), a - b * mp.floor(a / b)), 2),
+        "modf": _apart(_modf, 1),
+        "frexp": _apart(_frexp, 1),
+        "astype": lambda x, dtype: x,
+        "nan_to_num": lambda x, copy=True, nan=0.0, posinf=None, neginf=None: x,
+    }
+)

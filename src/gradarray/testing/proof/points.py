@@ -183,6 +183,13 @@ UNARY: dict[str, Points] = {
     "gammaln": at(0, -1, -2, inside=(0.3, 1.7, -1.4), edge=(1.0, 2.0, 1e-5), large=(20.0, 1e8)),
     "special.loggamma": at(0, -1, -2, inside=(0.3, 1.7), edge=(1.0, 2.0, 1e-5), large=(20.0, 1e8)),
     "digamma": at(0, -1, -2, inside=(0.3, 1.7, -1.4), edge=(1.0, 1e-5), large=(20.0, 1e8)),
+    # Bessel functions
+    "special.j0": at(inside=(0.3, -1.7), edge=(0.0, 1e-8, 2.404825557695773), large=(30.0, 1e3)),
+    "special.j1": at(inside=(0.3, -1.7), edge=(0.0, 1e-8), large=(30.0, 1e3)),
+    "i0": at(inside=(0.3, -1.7), edge=(0.0, 1e-8), large=(30.0, -80.0)),
+    "special.i1": at(inside=(0.3, -1.7), edge=(0.0, 1e-8), large=(30.0, -80.0)),
+    "special.i0e": at(0, inside=(0.3, -1.7), edge=(1e-8,), large=(30.0, -1e3)),
+    "special.i1e": at(0, inside=(0.3, -1.7), edge=(1e-8,), large=(30.0, -1e3)),
 }  # fmt: skip
 
 BINARY: dict[str, Points] = {

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...lazy import special
+from . import densities
 from .exact import mp
 
 
@@ -123,7 +124,7 @@ def _betaincinv(a: Any, b: Any, p: Any) -> Any:
     )
 
 
-EXACT: dict[str, Callable[..., Any]] = {
+EXACT: dict[str, Callable[..., Any]] = densities.SCALARS | {
     "abs": abs,
     "angle": _angle,
     "celu": lambda x, alpha=1.0: x if x > 0 else alpha * (mp.exp(x / mp.mpf(alpha)) - 1),
@@ -139,6 +140,7 @@ EXACT: dict[str, Callable[..., Any]] = {
     "gelu": _gelu,
     "hardshrink": lambda x, lambd=0.5: x if abs(x) > lambd else mp.mpf(0),
     "heaviside": _heaviside,
+    "i0": lambda x: mp.besseli(0, x),
     "ldexp": lambda a, b: a * mp.mpf(2) ** int(b),
     "log_ndtr": lambda x: mp.log(_normal(x)),
     "log_sigmoid": lambda x: -_log1p_exp(-x),
@@ -168,6 +170,12 @@ EXACT: dict[str, Callable[..., Any]] = {
     "special.gammaincc": lambda a, x: 1 - _gammainc(a, x),
     "special.gammainccinv": _gammainccinv,
     "special.gammaincinv": _gammaincinv,
+    "special.i0e": lambda x: mp.exp(-abs(x)) * mp.besseli(0, x),
+    "special.i1": lambda x: mp.besseli(1, x),
+    "special.i1e": lambda x: mp.exp(-abs(x)) * mp.besseli(1, x),
+    "special.j0": lambda x: mp.besselj(0, x),
+    "special.j1": lambda x: mp.besselj(1, x),
+    "special.jn": lambda n, x: mp.besselj(int(n), x),
     "special.kl_div": lambda a, b: (a * mp.log(a / b) if a else mp.mpf(0)) - a + b,
     "special.loggamma": _log_gamma,
     "special.multigammaln": _multigammaln,
