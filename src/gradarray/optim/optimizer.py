@@ -237,7 +237,7 @@ class Optimizer:
         """
         loss = self._evaluate(closure) if closure is not None else None
         self._need_gradients()
-        if not is_plain() or mode.watchers:
+        if not is_plain():
             with no_grad():
                 self._advance(_handle, _number, _assign, id)
         else:
@@ -298,6 +298,9 @@ class Optimizer:
                 new = [v if v.dtype is dtype else _cast(v, dtype) for v in new]
                 if whole:
                     new[0] = as_complex(new[0])
+                if mode.raw:
+                    for watcher in mode.watchers:
+                        watcher.forward(_Step(self), [x, g], {}, new[0])
                 # Only now, when all is computed, does anything change.
                 for handle, value in zip((p, *map(state.get, slots)), new, strict=True):
                     write(handle, value)
@@ -346,6 +349,16 @@ class Optimizer:
     def __repr__(self) -> str:
         groups = "".join(f"\n  {group!r}" for group in self.param_groups)
         return f"{type(self).__name__} ({groups}\n)"
+
+
+class _Step:
+    """A step, as those who watch ops see it: one op of the parameter and its gradient."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.name = f"{type(optimizer).__name__}.step"
+
+    def operand_names(self, count: int) -> tuple[str, ...]:
+        return ("parameter", "gradient")[:count]
 
 
 # Two ways to run an update: on plain arrays, and on handles so that it is recorded ----------------
