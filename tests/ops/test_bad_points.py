@@ -170,3 +170,29 @@ def test_a_vertical_slope_can_be_chosen(name, f, x, value):
             assert float(MODES[mode](f)(x)) == value
             if value < INF:
                 assert float(MODES[mode](MODES[mode](f))(x)) == 0.0
+
+
+# float32 has the same choices: its mixes of the first orders, and Taylor's to the fourth.
+@pytest.mark.parametrize("name", POINTS)
+def test_float32_takes_the_same(name):
+    f, x, documented = POINTS[name]
+    x = np.float32(x)
+    with np.errstate(all="ignore"):
+        for mix in [mix for mix in MIXES if len(mix) <= 2]:
+            got = differentiated(f, mix)(x)
+            assert float(got) == pytest.approx(documented[len(mix) - 1], abs=1e-6), mix
+        for order in range(1, 5):
+            got = float(ga.derivative(f, order)(x))
+            assert got == pytest.approx(documented[order - 1], abs=1e-6), f"Taylor, {order}"
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_along_a_batch_that_holds_the_point(name):
+    # One walk for many points: what is documented at one of them does not spoil the others.
+    f, x, documented = POINTS[name]
+    with np.errstate(all="ignore"):
+        second = ga.vmap(ga.grad(ga.grad(f)))(np.array([x, x]))
+        np.testing.assert_allclose(second.numpy(), [documented[1]] * 2, atol=1e-15)
+        series = ga.vmap(lambda x: ga.jet(f, (x,), ([1.0, 0.0, 0.0, 0.0],))[1])(np.array([x, x]))
+        for k, c in enumerate(series):
+            np.testing.assert_allclose(c.numpy(), [documented[k]] * 2, atol=1e-15, err_msg=str(k))
