@@ -22,6 +22,8 @@ from .errors import message
 def array_ufunc(self: GradArray, ufunc: np.ufunc, how: str, *operands: Any, **kwargs: Any) -> Any:
     """`np.exp(x)` is `ga.exp(x)`; `np.add.reduce(x)` is `ga.sum(x, axis=0)`."""
     fn: Any = registry.numpy_functions.get(ufunc)
+    if fn is not None and how == "__call__" and not kwargs:
+        return fn(*operands)  # np.float64(2) * x comes here, too
     name = f"np.{ufunc.__name__}"
     if fn is None and getattr(np, ufunc.__name__, None) is not ufunc:
         fn, name = _of_scipy(ufunc)
@@ -149,6 +151,8 @@ def _unsupported(name: str) -> TypeError:
 
 def _refuse(name: str, fn: Any, kwargs: dict[str, Any]) -> None:
     """Keywords that the standing-in function does not have, by name."""
+    if not kwargs:
+        return
     known = inspect.signature(fn).parameters
     if any(p.kind is p.VAR_KEYWORD for p in known.values()):
         return
