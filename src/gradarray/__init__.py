@@ -100,7 +100,7 @@ from .train import Model, Sequential, load  # isort: skip
 
 _PARTS = (
     *("fft", "implicit", "linalg", "nn", "optim"),
-    *("random", "special", "testing", "train", "tree"),
+    *("compile", "random", "special", "testing", "train", "tree"),
 )
 
 
@@ -110,9 +110,12 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from . import testing
+    from .compiler.compile import compile
 else:  # a type checker is to see what is missing
 
     def __getattr__(name: str) -> Any:
         if name == "testing":  # for those who test, and not worth the time of those who do not
             return import_module(".testing", __name__)
+        if name == "compile":  # it brings LLVM with it
+            return import_module(".compiler.compile", __name__).compile
         raise namespace.no_function(name)

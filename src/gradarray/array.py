@@ -167,7 +167,7 @@ class GradArray(ArrayMethods):
 
     def detach(self) -> GradArray:
         """The same values outside the graph."""
-        return wrap(self._data)
+        return wrap(data_of(self))
 
     def numpy(self) -> np.ndarray:
         """The values as a read-only NumPy array.
@@ -326,6 +326,8 @@ class GradArray(ArrayMethods):
 
     def _rebind(self, data: Any, node: Grad | None = None) -> None:
         """Bind this handle to another value; what was recorded on the old one is untouched."""
+        if flags.special and mode.trace is not None:
+            mode.trace.touch(self)
         was_leaf = type(self._node) is Leaf
         self._data = data
         self._node = graph.leaf(self) if was_leaf and node is None else node
@@ -509,9 +511,26 @@ def read_only(data: Any) -> np.ndarray:
     return view
 
 
+def data_of(x: GradArray) -> Any:
+    """What is behind a handle; under trace the value that stands for it."""
+    return mode.trace.read(x) if flags.special and mode.trace is not None else x._data
+
+
+def is_foreign(x: Any) -> bool:
+    """Does a walk bring this in the place of an array?"""
+    return hasattr(type(x), "__ga_apply__")
+
+
+def is_abstract(x: Any) -> bool:
+    """Will the values be there only when a compiled function runs?"""
+    return isinstance(x, GradArray) and bool(flags.special) and mode.trace is not None
+
+
 def has_values(x: Any) -> bool:
-    """Can the values be looked at? Not those of one example inside vmap: checks are left out."""
-    return not isinstance(x, GradArray) or x._base() is x
+    """Can the values be looked at? Not inside vmap, nor under trace: checks are left out."""
+    return not isinstance(x, GradArray) or (
+        x._base() is x and (not flags.special or mode.trace is None)
+    )
 
 
 def lift(value: Any, op: str = "array") -> Any:
@@ -521,7 +540,7 @@ def lift(value: Any, op: str = "array") -> Any:
     """
     if isinstance(value, GradArray) or mode.raw:
         return value
-    if hasattr(type(value), "__ga_apply__"):
+    if is_foreign(value):
         return value
     if holds_arrays(value):
         return knot.stacked(value, op)

@@ -17,7 +17,7 @@ import numpy as np
 
 from . import graph
 from .algebra import RECORDED_SWEEP, Kind, Plan, Rule, at_end, given, project, spread
-from .array import GradArray, read_only, wrap
+from .array import GradArray, is_foreign, read_only, wrap
 from .errors import RuleError, message
 from .graph import Grad, Meta, mode, recording
 
@@ -384,7 +384,8 @@ def _probe(value: Any) -> GradArray:
 
 def _recorded(values: dict[str, Any]) -> dict[str, Any]:
     return {
-        k: wrap(v) if isinstance(v, (np.ndarray, np.generic)) else v for k, v in values.items()
+        k: wrap(v) if isinstance(v, (np.ndarray, np.generic)) or is_foreign(v) else v
+        for k, v in values.items()
     }
 
 

@@ -129,6 +129,7 @@ class _Mode(threading.local):
     levels: tuple[Any, ...] = ()  # the vmaps that are running, the innermost last
     layers: tuple[Any, ...] = ()  # the modules being called, the outermost first, while watched
     watchers: tuple[Any, ...] = ()  # see every op: .forward, .recorded, .passed, .sweeping
+    trace: Any = None  # the compiler's: ops are carried out by .run, on the values of .read
 
 
 flags = _Flags()
@@ -221,7 +222,7 @@ def sweeping() -> Iterator[None]:
 
 def is_plain() -> bool:
     """Is nothing on, in this thread, that changes how an op is carried out?"""
-    return not flags.special or not mode.levels
+    return not flags.special or not (mode.levels or mode.trace)
 
 
 @contextlib.contextmanager

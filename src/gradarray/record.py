@@ -13,7 +13,7 @@ import numpy as np
 
 from . import graph, registry
 from .algebra import Elementwise, Kind, Plan, form, forms, given
-from .array import GradArray, from_user, lift, wrap
+from .array import GradArray, from_user, is_foreign, lift, wrap
 from .errors import DTypeError, RuleError, ShapeError, message
 from .graph import Grad, flags, mode, next_seq
 
@@ -31,17 +31,20 @@ PLAIN: frozenset[type] = frozenset(
 
 def apply(op: type[Kind], *operands: Any, **params: Any) -> Any:
     """Compute `op` on its operands and record it: the general path, for any kind and any count."""
-    if flags.special and mode.levels:
-        for x in operands:
-            if isinstance(x, GradArray) and x._base() is not x:
-                return given.apply_batched(op, operands, params)
+    trace = None
+    if flags.special:
+        trace = mode.trace
+        if mode.levels:
+            for x in operands:
+                if isinstance(x, GradArray) and x._base() is not x:
+                    return given.apply_batched(op, operands, params)
     raw = []
     parents: list[Grad | None] = []
     seen = needed = False
     for x in operands:
         if isinstance(x, GradArray):
             seen = True
-            raw.append(x._data)
+            raw.append(x._data if trace is None else trace.read(x))
             node = x._node
             parents.append(node)
             if node is not None:
@@ -54,7 +57,7 @@ def apply(op: type[Kind], *operands: Any, **params: Any) -> Any:
     if not seen:
         return op.forward(*raw, **params) if mode.raw else _apply_other(op, operands, params)
     try:
-        y = op.forward(*raw, **params)
+        y = op.forward(*raw, **params) if trace is None else trace.run(op, raw, params)
     except (ValueError, TypeError, IndexError, np.exceptions.AxisError) as error:
         raise explain(op, raw, params, error) from None
     if flags.special:
@@ -149,6 +152,9 @@ def kept_constant(x: Any, callers: bool, y: Any) -> Any:
     if isinstance(y, tuple):
         y = next((part for part in y if part.dtype.kind in "fc"), y[0])
     dtype = y.dtype
+    if is_foreign(x):  # a value under trace
+        with graph.raw_sweep():
+            return given.astype(x, dtype) if x.dtype.kind in "iu" else x
     if type(x) is np.ndarray:
         if x.dtype.kind in "iu":
             return x.astype(dtype)

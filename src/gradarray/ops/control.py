@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..algebra import Linear, given
-from ..array import GradArray, lift, wrap
+from ..array import GradArray, data_of, lift, wrap
 from ..graph import next_seq
 from ..registry import arr, case, public
 
@@ -32,7 +32,7 @@ def alias(x: GradArray) -> GradArray:
     node.params = {}
     node.plan = AliasGrad.plan_for((True,))
     node.seq = next_seq()
-    return x._like(wrap(inner._data, GradArray, node))
+    return x._like(wrap(data_of(inner), GradArray, node))
 
 
 @public(differentiable=False, reference=lambda x: x, cases=[case(arr(2, 3))])

@@ -387,4 +387,4 @@ def array_equal(a: Any, b: Any, equal_nan: bool = False) -> bool:
 
 def values(x: Any) -> Any:
     """The plain values of an array."""
-    return x._data if isinstance(x, GradArray) else x
+    return x._array if isinstance(x, GradArray) else x

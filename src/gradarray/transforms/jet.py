@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import graph, tree
 from ..algebra import given
-from ..array import GradArray, wrap
+from ..array import GradArray, data_of, has_values, wrap
 from ..errors import ShapeError, message
 from ..graph import mode
 from . import series_custom, series_rules
@@ -57,7 +57,7 @@ def series_to(
         found: dict[Any, Any] = {}
         for x, coefficients in zip(xs, seeds, strict=True):
             entered = [None if c is None else _entered(c, x, wrapped) for c in coefficients]
-            x0 = x._base() if wrapped else x._base()._data
+            x0 = x._base() if wrapped else data_of(x._base())
             found[x._node] = walk.seed([x0, *entered])
         walk.through(order, found, set(roots))
         return [found[y._node].c[1:] if y._node in found else None for y in ys]
@@ -84,7 +84,7 @@ def _entered(c: Any, x: GradArray, wrapped: bool) -> Any:
     c = entering(c, x)
     if wrapped:
         return c if isinstance(c, GradArray) else wrap(c)
-    return c._data if isinstance(c, GradArray) else c
+    return data_of(c) if isinstance(c, GradArray) else c
 
 
 def taylor(
@@ -109,7 +109,7 @@ def taylor(
 
 def exact_zero(c: GradArray) -> bool:
     """A coefficient that is 0 everywhere, and on no graph: nothing need be computed with it."""
-    return type(c) is GradArray and c._node is None and not np.any(c._data)
+    return type(c) is GradArray and c._node is None and has_values(c) and not np.any(c._data)
 
 
 def jet(

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import graph, tree
 from ..algebra import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP, at_end, given
-from ..array import GradArray, method, wrap
+from ..array import GradArray, data_of, method, wrap
 from ..errors import DTypeError, GraphError, ShapeError, check_function, message
 from ..graph import Grad, Leaf, mode
 from ..ops.indexing import Placed
@@ -121,6 +121,8 @@ def _watch(node: Grad, c: Any, variant: int) -> Any:
 
 def is_nan(values: Any) -> bool:
     """Does any of the arrays hold a NaN? (The sum of one with a NaN is NaN.)"""
+    if mode.trace is not None:
+        return mode.trace.is_nan(values)
     for value in values:
         if isinstance(value, GradArray):
             value = value._base()._data
@@ -226,7 +228,7 @@ def pull_to(
     elif recorded:
         found = run_recorded(order, seeds, targets)
     else:
-        seeds = {n: c._data if isinstance(c, GradArray) else c for n, c in seeds.items()}
+        seeds = {n: data_of(c) if isinstance(c, GradArray) else c for n, c in seeds.items()}
         found = run_raw(order, seeds, targets)
     return [found.get(t) for t in targets], recorded
 
@@ -281,7 +283,7 @@ def backward(
             graph.check_alive(node)
     run = run_recorded if create_graph else run_raw
     if not create_graph and isinstance(seed, GradArray):
-        seed = seed._data
+        seed = data_of(seed)
     arrived = run(order, {root: seed}, None)
     taken = {id(seed)}
     for node, bar in arrived.items():
@@ -296,7 +298,7 @@ def backward(
             elif create_graph:
                 handle._gradient = old + gradient
             else:
-                handle._gradient = wrap(old._data + gradient._data)
+                handle._gradient = wrap(data_of(old) + gradient._data)
     if not (create_graph if retain_graph is None else retain_graph):
         for node in order:
             if not isinstance(node, Leaf):

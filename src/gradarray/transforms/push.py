@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import graph, tree
 from ..algebra import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP
-from ..array import GradArray, wrap
+from ..array import GradArray, data_of, wrap
 from ..errors import message
 from ..graph import Grad, mode
 from ..record import PickGrad
@@ -96,7 +96,7 @@ def push_to(
         elif recorded:
             found = run_handles(order, seeds, record=True)
         else:
-            raw = {n: d._data if isinstance(d, GradArray) else d for n, d in seeds.items()}
+            raw = {n: data_of(d) if isinstance(d, GradArray) else d for n, d in seeds.items()}
             with graph.raw_sweep():
                 results: list[Any] = []
                 found: dict[Grad, Any] = {}

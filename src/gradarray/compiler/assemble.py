@@ -1,0 +1,105 @@
+"""Assemble: a program cut into regions, whole steps and tiles of samples, one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .abstract import Abstract
+from .loops import Buffer
+from .lower import Host, Lowering, Memory, View, contiguous
+from .program import Program, Step
+from .split import Split, splits_of
+from .tiles import tiled
+
+
+@dataclass
+class Assembled:
+    """What a program becomes: items in order, and where inputs, constants and outputs lie."""
+
+    items: list[Any]
+    inputs: list[Buffer]
+    constants: list[Buffer]
+    outputs: list[Any]
+    host_reasons: dict[str, str]
+
+
+def assemble(program: Program) -> Assembled:
+    memory = Memory()
+    views: dict[Abstract, View] = {}
+    for v in program.inputs:
+        views[v] = memory.given(v)
+    for v, data in program.constants.items():
+        views[v] = memory.constant(np.asarray(data))
+    hosted = {step for step in program.steps if needs_host(program, step)}
+    splits = splits_of(program, hosted)
+    of: dict[Step, Split] = {step: split for split in splits for step in split.steps}
+    left = list(program.steps)
+    items: list[Any] = []
+    while left:
+        whole = Lowering(program, memory, views)
+        left = _take_whole(whole, left, of)
+        last = not left
+        outputs = [whole.output(y) for y in program.outputs] if last else []
+        if not last:
+            needed = {x for step in left for x in step.inputs} | {
+                y for y in program.outputs if type(y) is Abstract
+            }
+            for v in list(whole.inline):
+                if v in needed:
+                    whole.memory(v)
+        items += whole.items
+        views.update(whole.views)
+        if last:
+            return Assembled(items, memory.inputs, memory.constants, outputs, memory.host_reasons)
+        before = len(left)
+        for split in splits:
+            region, left = _take_tiles(split, left, of, views)
+            if region:
+                items += tiled(program, memory, split, region, left, views)
+        assert len(left) < before, "no step can go on"
+    whole = Lowering(program, memory, views)
+    outputs = [whole.output(y) for y in program.outputs]
+    return Assembled(
+        items + whole.items, memory.inputs, memory.constants, outputs, memory.host_reasons
+    )
+
+
+def needs_host(program: Program, step: Step) -> bool:
+    """Is there no rule for a step, so that it stays a call?"""
+    known: dict[Abstract, View] = {}
+    for x in step.inputs:
+        known[x] = View(Buffer(x.size, x.dtype), 0, x.shape, contiguous(x.shape))
+    low = Lowering(program, Memory(), known)
+    low.run(step)
+    return any(isinstance(item, Host) for item in low.items)
+
+
+def _take_whole(low: Lowering, left: list[Step], of: dict[Step, Split]) -> list[Step]:
+    """Lower the steps without samples whose operands are there; the steps that are left."""
+    rest = []
+    for step in left:
+        there = all(x in low.views or x in low.inline for x in step.inputs)
+        if step not in of and there:
+            low.run(step)
+        else:
+            rest.append(step)
+    return rest
+
+
+def _take_tiles(
+    split: Split, left: list[Step], of: dict[Step, Split], views: dict[Abstract, View]
+) -> tuple[list[Step], list[Step]]:
+    """The steps of a split that can go on now, and the others."""
+    region: list[Step] = []
+    rest = []
+    inside: set[Abstract] = set()
+    for step in left:
+        if of.get(step) is split and all(x in views or x in inside for x in step.inputs):
+            region.append(step)
+            inside.update(v for v in step.values if v in split.axis)
+        else:
+            rest.append(step)
+    return region, rest

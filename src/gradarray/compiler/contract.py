@@ -1,0 +1,284 @@
+"""Products of matrices held in registers, block by block, and matrices turned over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .ir import Writer, element, suffix, vector
+from .loops import Contract, Turn
+
+
+class ContractWriter:
+    """One Contract as a kernel of (a, b, c)."""
+
+    def __init__(self, module: Any, s: Contract) -> None:
+        self.s, self.target = s, module.target
+        self.dtype: np.dtype = s.c.buffer.dtype
+        self.w = Writer(module.declared)
+        self.w.label("entry")
+        self.width = self.target.lanes(self.dtype.itemsize)
+        self.kind = element(self.dtype)
+        self.wide = vector(self.kind, self.width)
+        if s.lanes == "columns":
+            self._along_columns()
+        else:
+            self._along_inner()
+        self.w.put("ret void")
+        body = "\n".join(self.w.lines)
+        self.text = (
+            f"define internal void @SELF(ptr noalias %a, ptr noalias %b, ptr noalias %c) #0 "
+            f"{{\n{body}\n}}\n"
+        )
+
+    # Blocks ---------------------------------------------------------------------------------------
+
+    def _shape(self, rows: int, vectors: int, inputs: int) -> int:
+        """How many rows to take at a time, so that sums and inputs fit the registers."""
+        most = max((self.target.registers - 2 - inputs) // vectors, 1)
+        most = min(most, rows, 28 if vectors == 1 else 12)
+        for r in range(most, 0, -1):  # one that divides needs no second copy
+            if rows % r == 0 and 2 * r >= most:
+                return r
+        return most
+
+    def _blocks(self, total: int, step: int) -> list[tuple[str, int, int, int]]:
+        """(kind, start, stop, size) of whole blocks in a loop, and of the rest."""
+        whole = total // step * step
+        out = []
+        if whole:
+            out.append(("loop", 0, whole, step))
+        if whole < total:
+            out.append(("rest", whole, total, total - whole))
+        return out
+
+    def _each(self, total: int, step: int, body: Any) -> None:
+        """body(start, size) over blocks; start is text."""
+        for kind, start, stop, size in self._blocks(total, step):
+            if kind == "loop" and stop > step:
+                with self.w.loop(stop, step) as i:
+                    body(i, size)
+            else:
+                body(str(start), size)
+
+    def _at(self, base: str, *terms: tuple[str | int, int]) -> str:
+        """base + sum of index * stride; whole numbers are added up."""
+        w, at, fixed = self.w, base, 0
+        for index, stride in terms:
+            text = str(index)
+            if text.isdigit():
+                fixed += int(text) * stride
+            elif stride:
+                far = text if stride == 1 else w.let(f"mul nsw i64 {text}, {stride}")
+                at = w.let(f"getelementptr {self.kind}, ptr {at}, i64 {far}")
+        return w.let(f"getelementptr {self.kind}, ptr {at}, i64 {fixed}") if fixed else at
+
+    def _mask(self, count: int) -> str:
+        if count >= self.width:
+            return ""
+        bits = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(self.width))
+        return f"<{bits}>"
+
+    def _load(self, at: str, mask: str = "") -> str:
+        align = self.dtype.itemsize
+        if not mask:
+            return self.w.let(f"load {self.wide}, ptr {at}, align {align}")
+        return self.w.call(
+            self.wide, f"llvm.masked.load.v{self.width}{suffix(self.dtype, 1)}.p0",
+            [(f"ptr align {align}", at), (f"<{self.width} x i1>", mask),
+             (self.wide, "zeroinitializer")],
+        )  # fmt: skip
+
+    def _store(self, x: str, at: str, mask: str = "") -> None:
+        align = self.dtype.itemsize
+        if not mask:
+            self.w.put(f"store {self.wide} {x}, ptr {at}, align {align}")
+            return
+        self.w.call(
+            "void", f"llvm.masked.store.v{self.width}{suffix(self.dtype, 1)}.p0",
+            [(self.wide, x), (f"ptr align {align}", at), (f"<{self.width} x i1>", mask)],
+        )  # fmt: skip
+
+    def _spread(self, at: str) -> str:
+        w = self.w
+        x = w.let(f"load {self.kind}, ptr {at}, align {self.dtype.itemsize}")
+        one = w.let(f"insertelement {self.wide} poison, {self.kind} {x}, i32 0")
+        zeros = f"<{self.width} x i32> zeroinitializer"
+        return w.let(f"shufflevector {self.wide} {one}, {self.wide} poison, {zeros}")
+
+    def _fma(self, a: str, b: str, c: str) -> str:
+        name = f"llvm.fma.v{self.width}{suffix(self.dtype, 1)}"
+        return self.w.call(self.wide, name, [(self.wide, a), (self.wide, b), (self.wide, c)])
+
+    # Lanes along the columns ----------------------------------------------------------------------
+
+    def _along_columns(self) -> None:
+        s = self.s
+        vectors = min(-(-s.columns // self.width), 4)
+        if vectors == 3 and s.columns > 3 * self.width:
+            vectors = 4
+        rows = self._shape(s.rows, vectors, vectors + 1)
+
+        def columns(n: str, count: int) -> None:
+            here = -(-count // self.width)
+            self._each(s.rows, rows, lambda m, size: self._block(m, n, size, here, count))
+
+        self._each(s.columns, vectors * self.width, columns)
+
+    def _block(self, m: str, n: str, rows: int, vectors: int, count: int) -> None:
+        s, w = self.s, self.w
+        masks = [self._mask(count - v * self.width) for v in range(vectors)]
+        c = [
+            [self._at("%c", (m, s.c_strides[0]), (n, 1), (r, s.c_strides[0]), (v * self.width, 1))
+             for v in range(vectors)]
+            for r in range(rows)
+        ]  # fmt: skip
+        a0 = self._at("%a", (m, s.a_strides[0]))
+        b0 = self._at("%b", (n, 1))
+        first = [
+            [self._load(c[r][v], masks[v]) if s.add else "zeroinitializer" for v in range(vectors)]
+            for r in range(rows)
+        ]
+        unroll = 2 if rows * vectors <= 12 and s.inner % 2 == 0 else 1
+        loop = w.loop(s.inner, unroll)
+        sums = [[loop.carry(self.wide, first[r][v]) for v in range(vectors)] for r in range(rows)]
+        with loop as k:
+            now = [row[:] for row in sums]
+            for u in range(unroll):
+                b = [
+                    self._load(
+                        self._at(b0, (k, s.b_strides[0]), (u, s.b_strides[0]),
+                                 (v * self.width, 1)), masks[v]
+                    )
+                    for v in range(vectors)
+                ]  # fmt: skip
+                for r in range(rows):
+                    a = self._spread(
+                        self._at(a0, (k, s.a_strides[1]), (r, s.a_strides[0]), (u, s.a_strides[1]))
+                    )
+                    for v in range(vectors):
+                        now[r][v] = self._fma(a, b[v], now[r][v])
+            for r in range(rows):
+                for v in range(vectors):
+                    loop.set(sums[r][v], now[r][v])
+        for r in range(rows):
+            for v in range(vectors):
+                self._store(sums[r][v], c[r][v], masks[v])
+
+    # Lanes along what is summed -------------------------------------------------------------------
+
+    def _along_inner(self) -> None:
+        s = self.s
+        columns = min(s.columns, 4)
+        rows = self._shape(s.rows, columns, columns + 1)
+
+        def each(n: str, width: int) -> None:
+            self._each(s.rows, rows, lambda m, size: self._dots(m, n, size, width))
+
+        self._each(s.columns, columns, each)
+
+    def _dots(self, m: str, n: str, rows: int, columns: int) -> None:
+        s, w = self.s, self.w
+        a0 = [self._at("%a", (m, s.a_strides[0]), (r, s.a_strides[0])) for r in range(rows)]
+        b0 = [self._at("%b", (n, s.b_strides[1]), (v, s.b_strides[1])) for v in range(columns)]
+        sums = [["zeroinitializer"] * columns for _ in range(rows)]
+        whole = s.inner // self.width * self.width
+
+        def turn(k: str, mask: str, now: list[list[str]]) -> list[list[str]]:
+            b = [self._load(self._at(p, (k, 1)), mask) for p in b0]
+            out = []
+            for r in range(rows):
+                a = self._load(self._at(a0[r], (k, 1)), mask)
+                out.append([self._fma(a, b[v], now[r][v]) for v in range(columns)])
+            return out
+
+        if whole:
+            loop = w.loop(whole, self.width)
+            carried = [[loop.carry(self.wide, x) for x in row] for row in sums]
+            with loop as k:
+                for row, new in zip(carried, turn(k, "", carried)):
+                    for name, value in zip(row, new):
+                        loop.set(name, value)
+            sums = carried
+        if whole < s.inner:
+            sums = turn(str(whole), self._mask(s.inner - whole), sums)
+        for r in range(rows):
+            for v in range(columns):
+                at = self._at(
+                    "%c", (m, s.c_strides[0]), (n, s.c_strides[1]), (r, s.c_strides[0]),
+                    (v, s.c_strides[1]),
+                )  # fmt: skip
+                x = self._across(sums[r][v])
+                if s.add:
+                    old = w.let(f"load {self.kind}, ptr {at}, align {self.dtype.itemsize}")
+                    x = w.let(f"fadd {self.kind} {old}, {x}")
+                w.put(f"store {self.kind} {x}, ptr {at}, align {self.dtype.itemsize}")
+
+    def _across(self, x: str) -> str:
+        w, lanes = self.w, self.width
+        while lanes > 1:
+            half, wide = lanes // 2, vector(self.kind, lanes)
+            parts = []
+            for start in (0, half):
+                order = ", ".join(f"i32 {k}" for k in range(start, start + half))
+                parts.append(
+                    w.let(f"shufflevector {wide} {x}, {wide} poison, <{half} x i32> <{order}>")
+                )
+            if half == 1:
+                parts = [w.let(f"extractelement <1 x {self.kind}> {p}, i32 0") for p in parts]
+            x = w.let(f"fadd {vector(self.kind, half)} {parts[0]}, {parts[1]}")
+            lanes = half
+        return x
+
+
+class TurnWriter(ContractWriter):
+    """A matrix turned over, in squares as wide as a register; a kernel of (of, to)."""
+
+    def __init__(self, module: Any, s: Turn) -> None:
+        self.t, self.target = s, module.target
+        self.dtype = s.to.buffer.dtype
+        self.w = Writer(module.declared)
+        self.w.label("entry")
+        self.width = self.target.lanes(self.dtype.itemsize)
+        self.kind = element(self.dtype)
+        self.wide = vector(self.kind, self.width)
+        self._each(
+            s.rows, self.width,
+            lambda i, rows: self._each(
+                s.columns, self.width, lambda j, columns: self._square(i, j, rows, columns)
+            ),
+        )  # fmt: skip
+        self.w.put("ret void")
+        body = "\n".join(self.w.lines)
+        self.text = (
+            f"define internal void @SELF(ptr noalias %of, ptr noalias %to) #0 {{\n{body}\n}}\n"
+        )
+
+    def _square(self, i: str, j: str, rows: int, columns: int) -> None:
+        t, w, n = self.t, self.w, self.width
+        of = self._at("%of", (i, t.of_stride), (j, 1))
+        to = self._at("%to", (j, t.to_stride), (i, 1))
+        x = [
+            self._load(self._at(of, (r, t.of_stride)), self._mask(columns))
+            if r < rows else "zeroinitializer"
+            for r in range(n)
+        ]  # fmt: skip
+        s = n // 2
+        while s:
+            for p in range(n):
+                if p & s:
+                    continue
+                q = p | s
+                low = [lane if not lane & s else n + lane - s for lane in range(n)]
+                high = [lane + s if not lane & s else n + lane for lane in range(n)]
+                x[p], x[q] = (
+                    w.let(
+                        f"shufflevector {self.wide} {x[p]}, {self.wide} {x[q]}, <{n} x i32> "
+                        f"<{', '.join(f'i32 {k}' for k in order)}>"
+                    )
+                    for order in (low, high)
+                )
+            s //= 2
+        for c in range(columns):
+            self._store(x[c], self._at(to, (c, t.to_stride)), self._mask(rows))

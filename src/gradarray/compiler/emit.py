@@ -1,0 +1,408 @@
+"""Emit: loops as LLVM text. Every statement is a kernel; equal kernels are one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from . import expr
+from .contract import ContractWriter, TurnWriter
+from .expr import BOOL
+from .ir import Writer, compute, element, splat, stored, suffix, vector
+from .loops import Access, Buffer, Contract, Fill, Gemm, Loop, Nest, Sum, Turn, Var, accesses, walk
+from .machine import Target
+
+
+def neutral(combine: str, dtype: np.dtype) -> Any:
+    """What a combination starts from."""
+    if combine in ("add", "or"):
+        return 0
+    if combine in ("mul", "and"):
+        return 1
+    if dtype.kind == "f":
+        return math.inf if combine == "min" else -math.inf
+    if dtype == BOOL:
+        return combine == "min"
+    info = np.iinfo(dtype)
+    return info.max if combine == "min" else info.min
+
+
+class Module:
+    """The text of one step: its kernels, and the entry that runs them in order."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.declared: set[str] = set()
+        self.kernels: dict[str, str] = {}  # text without the name: name
+        self.bodies: list[str] = []
+        self.products: set[str] = set()  # of BLAS, that are called
+
+    def kernel(self, text: str, kind: str) -> str:
+        """The name of the kernel with this text, written once."""
+        name = self.kernels.get(text)
+        if name is None:
+            name = self.kernels[text] = f"{kind}{len(self.kernels)}"
+            self.bodies.append(text.replace("@SELF(", f"@{name}("))
+        return name
+
+    def text(self) -> str:
+        return "\n".join([*self.bodies, *sorted(self.declared)]) + "\n"
+
+
+class Entry:
+    """`void entry(ptr arena, ptr table)`: the statements of a body, one after the other."""
+
+    def __init__(self, module: Module, name: str) -> None:
+        self.m, self.name = module, name
+        self.w = Writer(module.declared)
+        self.w.label("entry")
+        self.bases: dict[Buffer, str] = {}
+        self.vars: dict[Var, str] = {}
+
+    def write(self, body: list[Any]) -> None:
+        for statement in body:
+            self._base_of(statement)  # pointers are read once, before all loops
+        self._statements(body)
+        self.w.put("ret void")
+        text = (
+            f"define void @{self.name}(ptr %arena, ptr %table) #0 {{\n"
+            + "\n".join(self.w.lines) + "\n}\n"
+        )  # fmt: skip
+        self.m.bodies.append(text)
+
+    def _base_of(self, statement: Any) -> None:
+        for s in walk([statement]):
+            for access, _ in accesses(s):
+                self._base(access.buffer)
+            if isinstance(s, Fill):
+                self._base(s.buffer)
+
+    def _base(self, buffer: Buffer) -> str:
+        known = self.bases.get(buffer)
+        if known is None:
+            w = self.w
+            if buffer.place == "arena":
+                known = w.let(f"getelementptr i8, ptr %arena, i64 {buffer.offset}")
+            else:
+                at = w.let(f"getelementptr ptr, ptr %table, i64 {buffer.index}")
+                known = w.let(f"load ptr, ptr {at}, align 8")
+            self.bases[buffer] = known
+        return known
+
+    def _pointer(self, access: Access, inside: list[Var]) -> str:
+        """The address at the turn of the enclosing loops; the nest's own variables come later."""
+        w, kind = self.w, stored(access.buffer.dtype)
+        at = self._base(access.buffer)
+        if access.offset:
+            at = w.let(f"getelementptr {kind}, ptr {at}, i64 {access.offset}")
+        for var, stride in access.strides:
+            if var not in inside and stride:
+                far = w.let(f"mul nsw i64 {self.vars[var]}, {stride}")
+                at = w.let(f"getelementptr {kind}, ptr {at}, i64 {far}")
+        return at
+
+    def _statements(self, body: list[Any]) -> None:
+        for s in body:
+            if isinstance(s, Loop):
+                with self.w.loop(s.var.extent) as i:
+                    self.vars[s.var] = i
+                    self._statements(s.body)
+            elif isinstance(s, Nest):
+                self._nest(s)
+            elif isinstance(s, Gemm):
+                self._gemm(s)
+            elif isinstance(s, Contract):
+                self._kernel(ContractWriter(self.m, s).text, "contract", (s.a, s.b, s.c))
+            elif isinstance(s, Turn):
+                self._kernel(TurnWriter(self.m, s).text, "turn", (s.of, s.to))
+            elif isinstance(s, Fill):
+                self.m.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+                base = self._base(s.buffer)
+                self.w.put(
+                    f"call void @llvm.memset.p0.i64(ptr {base}, i8 0, "
+                    f"i64 {s.buffer.size * s.buffer.dtype.itemsize}, i1 false)"
+                )
+
+    def _nest(self, nest: Nest) -> None:
+        if any(v.extent == 0 for v in nest.axes) and not nest.sums:
+            return
+        writer = NestWriter(self.m, nest)
+        name = self.m.kernel(writer.text, "nest")
+        args = ", ".join(f"ptr {self._pointer(a, nest.axes)}" for a in writer.accesses)
+        self.w.put(f"call void @{name}({args})")
+
+    def _kernel(self, text: str, kind: str, places: tuple[Access, ...]) -> None:
+        name = self.m.kernel(text, kind)
+        args = ", ".join(f"ptr {self._pointer(a, [])}" for a in places)
+        self.w.put(f"call void @{name}({args})")
+
+    def _gemm(self, g: Gemm) -> None:
+        single = g.c.buffer.dtype.itemsize == 4
+        name = "gemm_f32" if single else "gemm_f64"
+        kind = "float" if single else "double"
+        a, b, c = (self._pointer(x, []) for x in (g.a, g.b, g.c))
+        # BLAS counts down columns first: it is given C^T = B^T A^T.
+        numbers = [g.columns, g.rows, g.inner, g.ldb, g.lda, g.ldc]
+        flags = [int(g.transpose_b), int(g.transpose_a)]
+        beta = "1.0" if g.add else "0.0"
+        args = ", ".join(
+            [*(f"i64 {n}" for n in numbers), *(f"i64 {f}" for f in flags),
+             f"ptr {b}", f"ptr {a}", f"ptr {c}", f"{kind} {beta}"]
+        )  # fmt: skip
+        self.m.products.add(name)
+        self.w.put(f"call void @{name}({args})")
+
+
+class NestWriter:
+    """One nest as a kernel: a function of the addresses that it reads and writes."""
+
+    def __init__(self, module: Module, nest: Nest) -> None:
+        self.m, self.nest = module, nest
+        self.accesses: list[Access] = []
+        self.names: dict[int, str] = {}
+        for access in (*nest.loads.values(), *(s.to for s in (*nest.stores, *nest.sums))):
+            if id(access) not in self.names:
+                self.names[id(access)] = f"%p{len(self.accesses)}"
+                self.accesses.append(access)
+        self.w = Writer(module.declared)
+        self.w.label("entry")
+        wide = [a.buffer.dtype.itemsize for a in self.accesses]
+        roots = [s.value for s in (*nest.stores, *nest.sums)]
+        wide += [x.dtype.itemsize for x in expr.topological(roots) if x.dtype != BOOL]
+        self.lane = nest.lane or (nest.axes[-1] if nest.axes else None)
+        self.width = module.target.lanes(max(wide)) if self.lane is not None else 1
+        if self.lane is not None and self.lane.extent < self.width:
+            self.width = 1 << max(self.lane.extent - 1, 0).bit_length()
+        self.at: dict[Var, str] = {}
+        # The innermost loops, over which registers hold what is summed.
+        summed = [{v for v in nest.axes if not s.to.stride(v)} for s in nest.sums]
+        self.held = len(nest.axes)
+        while nest.sums and self.held and all(nest.axes[self.held - 1] in free for free in summed):
+            self.held -= 1
+        self._from(0, 1, "")
+        self.w.put("ret void")
+        params = ", ".join(f"ptr noalias {self.names[id(a)]}" for a in self.accesses)
+        lines = "\n".join(self.w.lines)
+        self.text = f"define internal void @SELF({params}) #0 {{\n{lines}\n}}\n"
+
+    def _from(self, k: int, lanes: int, mask: str) -> None:
+        """The loops from axis k on."""
+        axes = self.nest.axes
+        if self.nest.sums and k == self.held < len(axes):
+            self._sums_in_registers(k, lanes, mask)
+        elif k == len(axes):
+            self._point(lanes, mask)
+        else:
+            for width, part in self._turns(axes[k]):
+                with self.w.loop(*part) as i:
+                    self.at[axes[k]] = i
+                    self._from(k + 1, max(width[0], lanes), width[1] or mask)
+
+    def _turns(self, var: Var) -> list[tuple[tuple[int, str], tuple[Any, ...]]]:
+        """How to go along a variable: ((lanes, mask), (extent, step, start)), the rest masked."""
+        if var is not self.lane:
+            return [((1, ""), (var.extent,))]
+        whole = var.extent // self.width * self.width
+        turns: list[Any] = []
+        if whole:
+            turns.append(((self.width, ""), (whole, self.width)))
+        if whole < var.extent:
+            mask = self._mask(var.extent - whole)
+            turns.append(((self.width, mask), (var.extent, self.width, whole)))
+        return turns
+
+    def _mask(self, count: int) -> str:
+        if self.width == 1:
+            return ""
+        bits = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(self.width))
+        return f"<{bits}>"
+
+    def _values(self, lanes: int, mask: str) -> list[str]:
+        """What is stored and what is summed, at the point that the loops have reached."""
+        nest = self.nest
+        leaves = {x: self._load(a, mask, lanes) for x, a in nest.loads.items()}
+        values = compute(
+            self.w, [s.value for s in (*nest.stores, *nest.sums)], leaves, lanes
+        )
+        for store, value in zip(nest.stores, values):
+            self._store(store.to, value, mask, lanes)
+        return values[len(nest.stores) :]
+
+    def _point(self, lanes: int, mask: str) -> None:
+        for one, value in zip(self.nest.sums, self._values(lanes, mask)):
+            if self.nest.axes or not one.fresh:
+                old = self._load(one.to, mask, lanes)
+                value = self._combine(one, old, value, lanes)
+            self._store(one.to, value, mask, lanes)
+
+    # Memory ---------------------------------------------------------------------------------------
+
+    def _address(self, access: Access) -> str:
+        w, kind = self.w, stored(access.buffer.dtype)
+        at = self.names[id(access)]
+        for var in self.nest.axes:
+            stride = access.stride(var)
+            if not stride:
+                continue
+            i = self.at[var]
+            far = i if stride == 1 else w.let(f"mul nsw i64 {i}, {stride}")
+            at = w.let(f"getelementptr {kind}, ptr {at}, i64 {far}")
+        return at
+
+    def _load(self, access: Access, mask: str, lanes: int) -> str:
+        w, dtype = self.w, access.buffer.dtype
+        kind, at = stored(dtype), self._address(access)
+        stride = access.stride(self.lane) if self.lane is not None else 0
+        align = dtype.itemsize
+        if stride == 0 or lanes == 1:
+            x = w.let(f"load {kind}, ptr {at}, align {align}")
+            if dtype == BOOL:
+                x = w.let(f"icmp ne i8 {x}, 0")
+            return self._splatted(x, element(dtype), lanes)
+        wide = vector(kind, lanes)
+        if stride == 1 and not mask:
+            x = w.let(f"load {wide}, ptr {at}, align {align}")
+        elif stride == 1:
+            x = w.call(
+                wide, f"llvm.masked.load.v{lanes}{_tag(dtype)}.p0",
+                [(f"ptr align {align}", at), (f"<{lanes} x i1>", mask), (wide, "zeroinitializer")],
+            )  # fmt: skip
+        else:
+            x = self._gathered(at, kind, stride, mask, lanes, align)
+        return w.let(f"icmp ne {wide} {x}, zeroinitializer") if dtype == BOOL else x
+
+    def _gathered(
+        self, at: str, kind: str, stride: int, mask: str, lanes: int, align: int
+    ) -> str:
+        """Elements that do not lie side by side, one by one."""
+        w, wide = self.w, vector(kind, lanes)
+        x = "zeroinitializer"
+        for k in range(lanes):
+            if mask and "i1 true" != mask.strip("<>").split(", ")[k]:
+                continue
+            here = w.let(f"getelementptr {kind}, ptr {at}, i64 {k * stride}")
+            one = w.let(f"load {kind}, ptr {here}, align {align}")
+            x = w.let(f"insertelement {wide} {x}, {kind} {one}, i32 {k}")
+        return x
+
+    def _store(self, access: Access, x: str, mask: str, lanes: int) -> None:
+        w, dtype = self.w, access.buffer.dtype
+        kind, at = stored(dtype), self._address(access)
+        stride = access.stride(self.lane) if self.lane is not None else 0
+        wide, align = vector(kind, lanes), dtype.itemsize
+        if dtype == BOOL:
+            x = w.let(f"zext {vector('i1', lanes)} {x} to {wide}")
+        if lanes == 1:
+            w.put(f"store {kind} {x}, ptr {at}, align {align}")
+        elif stride == 1 and not mask:
+            w.put(f"store {wide} {x}, ptr {at}, align {align}")
+        elif stride == 1:
+            w.call(
+                "void", f"llvm.masked.store.v{lanes}{_tag(dtype)}.p0",
+                [(wide, x), (f"ptr align {align}", at), (f"<{lanes} x i1>", mask)],
+            )  # fmt: skip
+        else:
+            bits = mask.strip("<>").split(", ") if mask else []
+            for k in range(lanes if stride else 1):
+                if bits and bits[k] != "i1 true":
+                    continue
+                one = w.let(f"extractelement {wide} {x}, i32 {k}")
+                here = w.let(f"getelementptr {kind}, ptr {at}, i64 {k * stride}")
+                w.put(f"store {kind} {one}, ptr {here}, align {align}")
+
+    def _splatted(self, x: str, kind: str, lanes: int) -> str:
+        if lanes == 1:
+            return x
+        wide = vector(kind, lanes)
+        one = self.w.let(f"insertelement {wide} poison, {kind} {x}, i32 0")
+        zeros = f"<{lanes} x i32> zeroinitializer"
+        return self.w.let(f"shufflevector {wide} {one}, {wide} poison, {zeros}")
+
+    # Sums -----------------------------------------------------------------------------------------
+
+    def _combine(self, one: Sum, a: str, b: str, lanes: int) -> str:
+        dtype = one.value.dtype
+        x, y = expr.leaf(0, dtype), expr.leaf(1, dtype)
+        return compute(
+            self.w, [expr.make(one.combine, x, y)], {x: a, y: b}, lanes
+        )[0]
+
+    def _sums_in_registers(self, k: int, lanes: int, mask: str) -> None:
+        """The loops from axis k on, over all of which the sums go."""
+        across = self.lane in self.nest.axes[k:]
+        width = self.width if across else lanes
+        starts = []
+        for one in self.nest.sums:
+            starts.append(self._neutral(one, width))
+        totals = self._summed(k, width if across else lanes, mask, starts)
+        for one, total in zip(self.nest.sums, totals):
+            value = self._across(one, total, width) if across else total
+            if not one.fresh:
+                old = self._load(one.to, mask, lanes)
+                value = self._combine(one, old, value, lanes)
+            self._store(one.to, value, mask, lanes)
+
+    def _neutral(self, one: Sum, lanes: int) -> str:
+        dtype = one.value.dtype
+        raw = expr.const(neutral(one.combine, dtype), dtype).attr
+        return splat(dtype, raw, lanes)
+
+    def _summed(self, k: int, lanes: int, mask: str, totals: list[str]) -> list[str]:
+        """The sums over the loops from axis k on, going on from `totals`."""
+        axes = self.nest.axes
+        if k == len(axes):
+            return self._one_turn(totals, lanes, mask)
+        kinds = [vector(element(s.value.dtype), lanes) for s in self.nest.sums]
+        for (_, masked), part in self._turns(axes[k]):
+            loop = self.w.loop(*part)
+            carried = [loop.carry(kind, t) for kind, t in zip(kinds, totals)]
+            with loop as i:
+                self.at[axes[k]] = i
+                for name, value in zip(
+                    carried, self._summed(k + 1, lanes, masked or mask, carried)
+                ):
+                    loop.set(name, value)
+            totals = carried
+        return totals
+
+    def _one_turn(self, totals: list[str], lanes: int, mask: str) -> list[str]:
+        out = []
+        for one, total, value in zip(self.nest.sums, totals, self._values(lanes, mask)):
+            if mask:
+                kind = vector(element(one.value.dtype), lanes)
+                value = self.w.let(
+                    f"select <{lanes} x i1> {mask}, {kind} {value}, "
+                    f"{kind} {self._neutral(one, lanes)}"
+                )
+            out.append(self._combine(one, total, value, lanes))
+        return out
+
+    def _across(self, one: Sum, x: str, lanes: int) -> str:
+        """All lanes combined: halves, quarters, .. in one fixed order."""
+        w, kind = self.w, element(one.value.dtype)
+        while lanes > 1:
+            half, wide = lanes // 2, vector(kind, lanes)
+            low, high = (
+                w.let(
+                    f"shufflevector {wide} {x}, {wide} poison, <{half} x i32> "
+                    f"<{', '.join(f'i32 {k}' for k in range(start, start + half))}>"
+                )
+                for start in (0, half)
+            )
+            if half == 1:
+                low, high = (
+                    w.let(f"extractelement <1 x {kind}> {v}, i32 0") for v in (low, high)
+                )
+            x = self._combine(one, low, high, half)
+            lanes = half
+        return x
+
+
+def _tag(dtype: np.dtype) -> str:
+    return "i8" if dtype == BOOL else suffix(dtype, 1)
+
+
+def attributes(target: Target) -> str:
+    return 'attributes #0 = { nounwind "frame-pointer"="none" }\n'

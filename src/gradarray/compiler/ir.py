@@ -1,0 +1,240 @@
+"""LLVM's language as text: a function is written line by line, vectors of any width."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+import numpy as np
+
+from . import expr
+from .expr import BOOL, Expr
+
+_NAMES = {"f4": "float", "f8": "double"}
+
+
+def element(dtype: np.dtype) -> str:
+    """The type of an element in a register."""
+    if dtype == BOOL:
+        return "i1"
+    return _NAMES.get(dtype.str[1:]) or f"i{8 * dtype.itemsize}"
+
+
+def stored(dtype: np.dtype) -> str:
+    """The type of an element in memory."""
+    return "i8" if dtype == BOOL else element(dtype)
+
+
+def vector(kind: str, lanes: int) -> str:
+    return kind if lanes == 1 else f"<{lanes} x {kind}>"
+
+
+def literal(dtype: np.dtype, raw: bytes) -> str:
+    """One element as LLVM writes it: floats by their bits, so that none is changed."""
+    value = np.frombuffer(raw, dtype)[0]
+    if dtype == BOOL:
+        return "true" if value else "false"
+    if dtype.kind == "f":
+        return f"0x{struct.unpack('<Q', struct.pack('<d', float(value)))[0]:016X}"
+    return str(int(value))
+
+
+def splat(dtype: np.dtype, raw: bytes, lanes: int) -> str:
+    one = literal(dtype, raw)
+    if lanes == 1:
+        return one
+    return f"splat ({element(dtype)} {one})"
+
+
+class Writer:
+    """One function, and the intrinsics that it asks for."""
+
+    def __init__(self, declared: set[str]) -> None:
+        self.lines: list[str] = []
+        self.declared = declared
+        self._count = 0
+        self.block = "entry"
+
+    def name(self, prefix: str = "v") -> str:
+        self._count += 1
+        return f"%{prefix}{self._count}"
+
+    def put(self, text: str) -> None:
+        self.lines.append(f"  {text}")
+
+    def let(self, text: str) -> str:
+        out = self.name()
+        self.put(f"{out} = {text}")
+        return out
+
+    def label(self, name: str) -> None:
+        self.lines.append(f"{name}:")
+        self.block = name
+
+    def call(self, kind: str, function: str, args: Iterable[tuple[str, str]]) -> str:
+        args = list(args)
+        self.declared.add(f"declare {kind} @{function}({', '.join(t for t, _ in args)})")
+        given = ", ".join(f"{t} {v}" for t, v in args)
+        if kind == "void":
+            self.put(f"call void @{function}({given})")
+            return ""
+        return self.let(f"call {kind} @{function}({given})")
+
+    # Loops ----------------------------------------------------------------------------------------
+
+    def loop(self, extent: str | int, step: int = 1, start: str | int = 0) -> Loop:
+        return Loop(self, str(start), str(extent), step)
+
+
+class Loop:
+    """`with writer.loop(n) as i:` runs the block for i = 0, step, 2 step, .. below n.
+
+    `carry` declares values that go from one turn to the next; see `carried`.
+    """
+
+    def __init__(self, w: Writer, start: str, extent: str, step: int) -> None:
+        self.w, self.start, self.extent, self.step = w, start, extent, step
+        self.carries: list[tuple[str, str, str, str]] = []
+        self.next: dict[str, str] = {}
+
+    def carry(self, kind: str, first: str) -> str:
+        """A value that is `first` in the first turn; `set` says what it is in the next."""
+        name = self.w.name("c")
+        self.carries.append((name, kind, first, ""))
+        return name
+
+    def set(self, name: str, value: str) -> None:
+        self.next[name] = value
+
+    def __enter__(self) -> str:
+        w = self.w
+        self.i = w.name("i")
+        tag = self.i[1:]
+        self.head, self.body, self.end = f"head_{tag}", f"body_{tag}", f"end_{tag}"
+        self.before = w.block
+        w.put(f"br label %{self.head}")
+        w.label(self.head)
+        self.at = len(w.lines)
+        self.going = w.name("g")
+        w.put(f"{self.going} = icmp slt i64 {self.i}, {self.extent}")
+        w.put(f"br i1 {self.going}, label %{self.body}, label %{self.end}")
+        w.label(self.body)
+        return self.i
+
+    def __exit__(self, *exc: object) -> None:
+        w = self.w
+        after = w.let(f"add nuw nsw i64 {self.i}, {self.step}")
+        last = w.block
+        w.put(f"br label %{self.head}")
+        phis = [
+            f"  {self.i} = phi i64 [ {self.start}, %{self.before} ], [ {after}, %{last} ]"
+        ]
+        for name, kind, first, _ in self.carries:
+            phis.append(
+                f"  {name} = phi {kind} [ {first}, %{self.before} ], [ {self.next[name]}, %{last} ]"
+            )
+        w.lines[self.at : self.at] = phis
+        w.label(self.end)
+
+
+# Expressions --------------------------------------------------------------------------------------
+
+_FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "rem": "frem"}
+_COMPARED = {
+    "lt": ("olt", "lt"), "le": ("ole", "le"), "gt": ("ogt", "gt"),
+    "ge": ("oge", "ge"), "eq": ("oeq", "eq"), "ne": ("une", "ne"),
+}  # fmt: skip
+_INTRINSIC = {
+    "abs": "fabs", "sqrt": "sqrt", "fma": "fma", "floor": "floor", "ceil": "ceil",
+    "trunc": "trunc", "rint": "rint", "copysign": "copysign", "min": "minimum",
+    "max": "maximum", "fmin": "minnum", "fmax": "maxnum",
+}  # fmt: skip
+
+
+def suffix(dtype: np.dtype, lanes: int) -> str:
+    kind = {"f4": "f32", "f8": "f64"}.get(dtype.str[1:]) or f"i{8 * dtype.itemsize}"
+    return kind if lanes == 1 else f"v{lanes}{kind}"
+
+
+def compute(
+    w: Writer, roots: Iterable[Expr], leaves: dict[Expr, str], lanes: int
+) -> list[str]:
+    """Write the instructions of some expressions; their values, given those of the leaves."""
+    known = dict(leaves)
+    roots = list(roots)
+    for x in expr.topological(roots):
+        if x not in known:
+            known[x] = _instruction(w, x, [known[a] for a in x.args], lanes)
+    return [known[x] for x in roots]
+
+
+def _instruction(w: Writer, x: Expr, args: list[str], lanes: int) -> str:
+    op, dtype = x.op, x.dtype
+    if op == "const":
+        assert x.attr is not None
+        return splat(dtype, x.attr, lanes)
+    source = x.args[0].dtype
+    kind, of = vector(element(dtype), lanes), vector(element(source), lanes)
+    real = source.kind == "f"
+    if op == "select":
+        c, a, b = args
+        return w.let(f"select {of} {c}, {kind} {a}, {kind} {b}")
+    if op in _COMPARED:
+        ordered, plain = _COMPARED[op]
+        if real:
+            return w.let(f"fcmp {ordered} {of} {args[0]}, {args[1]}")
+        sign = "" if plain in ("eq", "ne") else "s" if source.kind == "i" else "u"
+        return w.let(f"icmp {sign}{plain} {of} {args[0]}, {args[1]}")
+    if op == "cast":
+        return _cast(w, source, dtype, args[0], of, kind)
+    if op == "bits":
+        return w.let(f"bitcast {of} {args[0]} to {kind}")
+    if op == "neg":
+        return w.let(f"fneg {kind} {args[0]}" if real else f"sub {kind} {_zero(lanes)}, {args[0]}")
+    if op == "not":
+        ones = "true" if dtype == BOOL else "-1"
+        ones = ones if lanes == 1 else f"splat ({element(dtype)} {ones})"
+        return w.let(f"xor {kind} {args[0]}, {ones}")
+    if op in ("and", "or", "xor"):
+        return w.let(f"{op} {kind} {args[0]}, {args[1]}")
+    if op in ("shl", "shr"):
+        name = "shl" if op == "shl" else "ashr" if dtype.kind == "i" else "lshr"
+        return w.let(f"{name} {kind} {args[0]}, {args[1]}")
+    if op in _FLOAT:
+        sign = "s" if dtype.kind == "i" else "u"
+        name = _FLOAT[op] if real else op if op in ("add", "sub", "mul") else f"{sign}{op}"
+        return w.let(f"{name} {kind} {args[0]}, {args[1]}")
+    if op in _INTRINSIC and real:
+        return w.call(
+            kind, f"llvm.{_INTRINSIC[op]}.{suffix(dtype, lanes)}", [(kind, a) for a in args]
+        )
+    if op == "abs":
+        return w.call(kind, f"llvm.abs.{suffix(dtype, lanes)}", [(kind, args[0]), ("i1", "false")])
+    if op in ("min", "max", "fmin", "fmax"):
+        sign = "s" if dtype.kind == "i" else "u"
+        name = f"llvm.{sign}{op[-3:]}.{suffix(dtype, lanes)}"
+        return w.call(kind, name, [(kind, a) for a in args])
+    raise AssertionError(f"{op} on {source}")
+
+
+def _zero(lanes: int) -> str:
+    return "0" if lanes == 1 else "zeroinitializer"
+
+
+def _cast(
+    w: Writer, source: np.dtype, dtype: np.dtype, x: str, of: str, kind: str
+) -> str:
+    if dtype.kind == "f" and source.kind == "f":
+        how = "fpext" if dtype.itemsize > source.itemsize else "fptrunc"
+        return w.let(f"{how} {of} {x} to {kind}")
+    if dtype.kind == "f":
+        return w.let(f"{'sitofp' if source.kind == 'i' else 'uitofp'} {of} {x} to {kind}")
+    if source.kind == "f":
+        return w.let(f"{'fptosi' if dtype.kind == 'i' else 'fptoui'} {of} {x} to {kind}")
+    if source == BOOL:
+        return w.let(f"zext {of} {x} to {kind}")
+    if dtype.itemsize == source.itemsize:
+        return x
+    if dtype.itemsize < source.itemsize:
+        return w.let(f"trunc {of} {x} to {kind}")
+    return w.let(f"{'sext' if source.kind == 'i' else 'zext'} {of} {x} to {kind}")

@@ -1,0 +1,308 @@
+"""The loop language: what a program becomes before it is machine code.
+
+    Buffer    a piece of memory: given by the caller, in the step's own arena, or constant
+    Access    a place in a buffer: an offset, and a stride for every loop variable
+    Nest      loops over a box; at every point expressions of loaded values are stored, or added up
+    Contract  C += A B over register blocks, or a call of BLAS
+    Loop      a variable from 0 to its extent, around other statements; the turns of a parallel one
+              may run at the same time
+    Block     statements in order
+
+All extents are known. `check` proves that no access leaves its buffer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .expr import Expr, show
+
+_ids = itertools.count()
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Memory for `size` elements. `place`: given (by the caller), arena, or constant."""
+
+    size: int
+    dtype: np.dtype
+    place: str = "arena"
+    name: str = ""
+    data: Any = None  # of a constant
+    index: int = -1  # of a given one: which
+    offset: int = -1  # in the arena, in bytes
+
+    def __post_init__(self) -> None:
+        self.name = self.name or f"b{next(_ids)}"
+
+    @property
+    def nbytes(self) -> int:
+        return max(self.size, 1) * self.dtype.itemsize
+
+
+@dataclass(eq=False)
+class Var:
+    """A loop variable."""
+
+    extent: int
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        self.name = self.name or f"i{next(_ids)}"
+
+
+@dataclass(frozen=True)
+class Access:
+    """buffer[offset + sum of stride * variable], in elements."""
+
+    buffer: Buffer
+    offset: int = 0
+    strides: tuple[tuple[Var, int], ...] = ()
+
+    def stride(self, var: Var) -> int:
+        for v, stride in self.strides:
+            if v is var:
+                return stride
+        return 0
+
+    def span(self) -> tuple[int, int]:
+        """The least and the greatest element that is touched."""
+        low = high = self.offset
+        for var, stride in self.strides:
+            reach = stride * (var.extent - 1)
+            low, high = low + min(reach, 0), high + max(reach, 0)
+        return low, high
+
+    def __str__(self) -> str:
+        parts = [str(self.offset)] if self.offset or not self.strides else []
+        parts += [v.name if s == 1 else f"{s}*{v.name}" for v, s in self.strides if s]
+        return f"{self.buffer.name}[{' + '.join(parts) or '0'}]"
+
+
+@dataclass(frozen=True)
+class Store:
+    """An expression goes to a place."""
+
+    to: Access
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Sum:
+    """An expression is combined over all points that share a place: add, mul, min, max, or, and.
+
+    `fresh`: the place starts from the combination's neutral value; else from what it holds.
+    """
+
+    to: Access
+    value: Expr
+    combine: str = "add"
+    fresh: bool = True
+
+
+@dataclass(eq=False)
+class Nest:
+    """for axes[0]: for axes[1]: ..; `lane`, the last by default, goes along the vector lanes.
+
+    Sums over the last axes are held in registers, others in memory.
+    """
+
+    axes: list[Var]
+    loads: dict[Expr, Access]
+    stores: list[Store] = field(default_factory=list)
+    sums: list[Sum] = field(default_factory=list)
+    label: str = ""
+    lane: Var | None = None
+
+
+@dataclass(eq=False)
+class Loop:
+    var: Var
+    body: list[Any]
+    parallel: bool = False
+
+
+@dataclass(eq=False)
+class Fill:
+    """A buffer's bytes set to zero."""
+
+    buffer: Buffer
+
+
+@dataclass(eq=False)
+class Gemm:
+    """C = alpha A B + beta C by BLAS, row-major; strides say which are transposed.
+
+    Batch variables are loops around it. rows x inner times inner x columns.
+    """
+
+    c: Access
+    a: Access
+    b: Access
+    rows: int
+    inner: int
+    columns: int
+    ldc: int
+    lda: int
+    ldb: int
+    transpose_a: bool
+    transpose_b: bool
+    add: bool = False  # to what C holds
+    label: str = ""
+
+
+@dataclass(eq=False)
+class Contract:
+    """C[m, n] = sum over k of A[m, k] B[k, n], in blocks of registers; strides in elements.
+
+    lanes "columns": B and C have unit stride along n, and elements of A are spread over the
+    lanes. lanes "inner": A and B have unit stride along k, and every sum goes across the lanes at
+    its end. `add`: to what C holds.
+    """
+
+    c: Access
+    a: Access
+    b: Access
+    rows: int
+    inner: int
+    columns: int
+    c_strides: tuple[int, int]
+    a_strides: tuple[int, int]
+    b_strides: tuple[int, int]
+    lanes: str = "columns"
+    add: bool = False
+    label: str = ""
+
+
+@dataclass(eq=False)
+class Turn:
+    """to[j, i] = of[i, j], a matrix turned over; rows x columns of `of`, row strides."""
+
+    to: Access
+    of: Access
+    rows: int
+    columns: int
+    to_stride: int
+    of_stride: int
+
+
+Statement = Nest | Loop | Fill | Gemm | Contract | Turn
+
+
+def walk(body: list[Any]) -> Iterator[Any]:
+    for statement in body:
+        yield statement
+        if isinstance(statement, Loop):
+            yield from walk(statement.body)
+
+
+def accesses(statement: Any) -> Iterator[tuple[Access, bool]]:
+    """What a statement touches, and whether it writes there."""
+    if isinstance(statement, Nest):
+        for access in statement.loads.values():
+            yield access, False
+        for out in (*statement.stores, *statement.sums):
+            yield out.to, True
+    elif isinstance(statement, (Gemm, Contract)):
+        yield statement.a, False
+        yield statement.b, False
+        yield statement.c, True
+    elif isinstance(statement, Turn):
+        yield statement.of, False
+        yield statement.to, True
+
+
+def check(body: list[Any]) -> None:
+    """Raise AssertionError where an access could leave its buffer."""
+    for statement in walk(body):
+        for access, _ in accesses(statement):
+            low, high = access.span()
+            high += _reach(statement, access)
+            if not access.buffer.size or any(not var.extent for var, _ in access.strides):
+                continue  # nothing is touched
+            assert 0 <= low and high < access.buffer.size, (
+                f"{access} spans {low}..{high} of {access.buffer.size}"
+            )
+
+
+def _reach(s: Any, access: Access) -> int:
+    """How far beyond the place of an access a statement of its own loops goes."""
+    if isinstance(s, Gemm):
+        rows, columns, ld = _matrix(s, access)
+        return (rows - 1) * ld + columns - 1
+    if isinstance(s, Turn):
+        if access is s.of:
+            return (s.rows - 1) * s.of_stride + s.columns - 1
+        return (s.columns - 1) * s.to_stride + s.rows - 1
+    if isinstance(s, Contract):
+        sizes, strides = {
+            id(s.c): ((s.rows, s.columns), s.c_strides),
+            id(s.a): ((s.rows, s.inner), s.a_strides),
+            id(s.b): ((s.inner, s.columns), s.b_strides),
+        }[id(access)]
+        return sum((n - 1) * stride for n, stride in zip(sizes, strides))
+    return 0
+
+
+def _matrix(g: Gemm, access: Access) -> tuple[int, int, int]:
+    if access is g.c:
+        return g.rows, g.columns, g.ldc
+    if access is g.a:
+        return (g.inner, g.rows, g.lda) if g.transpose_a else (g.rows, g.inner, g.lda)
+    return (g.columns, g.inner, g.ldb) if g.transpose_b else (g.inner, g.columns, g.ldb)
+
+
+def text(body: list[Any], indent: str = "") -> str:
+    """The statements as a person reads them."""
+    lines: list[str] = []
+    for s in body:
+        if isinstance(s, Loop):
+            how = "parallel " if s.parallel else ""
+            lines.append(f"{indent}{how}for {s.var.name} < {s.var.extent}:")
+            lines.append(text(s.body, indent + "    "))
+        elif isinstance(s, Nest):
+            box = ", ".join(f"{v.name} < {v.extent}" for v in s.axes)
+            lines.append(f"{indent}nest {box}:  {s.label}".rstrip())
+            names = {x: str(a) for x, a in s.loads.items()}
+            for store in s.stores:
+                lines.append(f"{indent}    {store.to} = {_shown(store.value, names)}")
+            for one in s.sums:
+                mark = "=" if one.fresh else "+="
+                lines.append(
+                    f"{indent}    {one.to} {mark} {one.combine} of {_shown(one.value, names)}"
+                )
+        elif isinstance(s, Gemm):
+            a = f"{s.a}{'^T' if s.transpose_a else ''}"
+            b = f"{s.b}{'^T' if s.transpose_b else ''}"
+            lines.append(
+                f"{indent}{s.c} {'+=' if s.add else '='} {a} @ {b}"
+                f"  ({s.rows} x {s.inner} x {s.columns})"
+            )
+        elif isinstance(s, Contract):
+            lines.append(
+                f"{indent}{s.c} {'+=' if s.add else '='} {s.a} . {s.b}"
+                f"  ({s.rows} x {s.inner} x {s.columns}, lanes along {s.lanes})"
+            )
+        elif isinstance(s, Turn):
+            lines.append(f"{indent}{s.to} = turned {s.of}  ({s.rows} x {s.columns})")
+        elif isinstance(s, Fill):
+            lines.append(f"{indent}{s.buffer.name}[:] = 0")
+    return "\n".join(lines)
+
+
+def _shown(x: Expr, names: dict[Expr, str]) -> str:
+    if x in names:
+        return names[x]
+    if x.op in ("leaf", "const"):
+        return show(x)
+    return f"{x.op}({', '.join(_shown(a, names) for a in x.args)})"
+
+
+def size_of(shape: tuple[int, ...]) -> int:
+    return math.prod(shape)

@@ -1,0 +1,385 @@
+"""Lower: the steps of a program become loops; what shares a box of points shares a nest.
+
+A value is inline, an expression at every point of a group's box, until somebody needs it in
+memory. Reshapes, transposes, slices and broadcasts move no data: they are other strides on the
+same buffer. What has no rule here stays a call of the op's own forward, on the host.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..algebra import Elementwise
+from . import expr
+from .abstract import Abstract
+from .expr import Expr
+from .loops import Access, Buffer, Nest, Store, Sum, Var
+from .program import Program, Step
+from .scalar import Scalar, Unsupported, as_scalar
+
+SMALL = 8192  # multiplications below which a product is a nest, not a call of BLAS
+MOST_LOADS = 24  # arrays that one nest goes along at a time
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the values of an array lie."""
+
+    buffer: Buffer
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    outer: tuple[tuple[Var, int], ...] = ()  # how the place moves with loops around
+
+    def broadcast(self, shape: tuple[int, ...]) -> View:
+        extra = len(shape) - len(self.shape)
+        strides = [
+            0 if have == 1 and want != 1 else s
+            for have, want, s in zip(self.shape, shape[extra:], self.strides)
+        ]
+        return replace(self, shape=shape, strides=(*[0] * extra, *strides))
+
+    @property
+    def contiguous(self) -> bool:
+        return all(n == 1 or s == t for n, s, t in zip(
+            self.shape, self.strides, contiguous(self.shape)))  # fmt: skip
+
+    def access(self, axes: Sequence[Var]) -> Access:
+        pairs = tuple((v, s) for v, s in zip(axes, self.strides) if s and v.extent > 1)
+        return Access(self.buffer, self.offset, pairs + self.outer)
+
+
+def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    strides, size = [], 1
+    for n in reversed(shape):
+        strides.append(size)
+        size *= n
+    return tuple(strides[::-1])
+
+
+@dataclass(eq=False)
+class Group:
+    """What is computed at every point of one box."""
+
+    shape: tuple[int, ...]
+    values: dict[Abstract, Expr] = field(default_factory=dict)
+    loads: dict[Any, Expr] = field(default_factory=dict)  # (buffer, offset, strides): leaf
+    views: list[View] = field(default_factory=list)  # by the number of the leaf
+    stores: list[tuple[View, Expr]] = field(default_factory=list)
+    sums: list[tuple[View, Expr, str, bool]] = field(default_factory=list)  # .., combine, fresh
+    summed: tuple[int, ...] | None = None  # the axes of the sums
+
+    def leaf(self, view: View) -> Expr:
+        view = view.broadcast(self.shape)
+        key = (view.buffer, view.offset, view.strides, view.outer)
+        known = self.loads.get(key)
+        if known is None:
+            known = self.loads[key] = expr.leaf(len(self.views), view.buffer.dtype)
+            self.views.append(view)
+        return known
+
+
+@dataclass(eq=False)
+class Host:
+    """A step that the op's own forward carries out."""
+
+    step: Step
+    operands: list[Any]  # views, or constants
+    results: list[View]
+
+
+class Memory:
+    """The buffers that a lowering makes, beside those in the arena."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Buffer] = []
+        self.constants: list[Buffer] = []
+        self.host_reasons: dict[str, str] = {}
+
+    def given(self, v: Abstract) -> View:
+        buffer = Buffer(v.size, v.dtype, "given", index=len(self.inputs))
+        self.inputs.append(buffer)
+        return View(buffer, 0, v.shape, contiguous(v.shape))
+
+    def constant(self, data: np.ndarray) -> View:
+        data = np.ascontiguousarray(data)
+        buffer = Buffer(data.size, data.dtype, "constant", data=data)
+        self.constants.append(buffer)
+        return View(buffer, 0, data.shape, contiguous(data.shape))
+
+
+class Lowering:
+    """Steps become `items`: groups, statements and host steps, in order.
+
+    `views` says where values lie, those from before (`known`) and those that are made here.
+    """
+
+    def __init__(self, program: Program, memory: Memory, known: dict[Abstract, View]) -> None:
+        self.program, self.shared = program, memory
+        self.items: list[Any] = []
+        self.views: dict[Abstract, View] = dict(known)
+        self.inline: dict[Abstract, int] = {}
+        # The first item that may read a value from memory.
+        self.ready: dict[Abstract, int] = dict.fromkeys(known, 0)
+
+    def _constant(self, data: np.ndarray) -> View:
+        return self.shared.constant(data)
+
+    def output(self, y: Any) -> Any:
+        """A view of a buffer of its own, as the caller gets it; constants as they are."""
+        if type(y) is not Abstract:
+            return y
+        view = self.memory(y)
+        if view.buffer.place == "arena" and view.contiguous and view.buffer.size == y.size:
+            view.buffer.place = "output"
+            return view
+        return self._copied(y, "output")
+
+    # Values ---------------------------------------------------------------------------------------
+
+    def fresh(self, shape: tuple[int, ...], dtype: Any) -> View:
+        buffer = Buffer(math.prod(shape), np.dtype(dtype))
+        return View(buffer, 0, shape, contiguous(shape))
+
+    def memory(self, x: Any) -> View:
+        """Where a value lies; what was inline is stored by its group."""
+        if type(x) is not Abstract:
+            return self._constant(np.asarray(x))
+        view = self.views.get(x)
+        if view is None:
+            k = self.inline[x]
+            view = self.views[x] = self.fresh(x.shape, x.dtype)
+            self.items[k].stores.append((view, self.items[k].values[x]))
+            self.ready[x] = k + 1
+        return view
+
+    def define(self, value: Abstract, view: View, ready: int) -> None:
+        self.views[value] = view
+        self.ready[value] = ready
+
+    def when(self, x: Any) -> int:
+        """The first item that may read x from memory."""
+        if type(x) is not Abstract:
+            return 0
+        self.memory(x)
+        return self.ready[x]
+
+    def append(self, item: Any) -> int:
+        """Put a statement, or several in a list, at the end; the number of the next."""
+        self.items.append(item)
+        return len(self.items)
+
+    def _copied(self, x: Abstract, place: str = "arena") -> View:
+        """The values in a buffer of their own, in C order."""
+        view = self.fresh(x.shape, x.dtype)
+        view.buffer.place = place
+        k = self._group(x.shape, self.when(x))
+        group = self.items[k]
+        group.stores.append((view, group.leaf(self.memory(x))))
+        return view
+
+    # Groups ---------------------------------------------------------------------------------------
+
+    def _group(
+        self, shape: tuple[int, ...], first: int, summed: tuple[int, ...] | None = None
+    ) -> int:
+        """The number of a group with this box, at `first` or later; a new one if there is none."""
+        for k in range(first, len(self.items)):
+            g = self.items[k]
+            if (
+                isinstance(g, Group)
+                and g.shape == shape
+                and len(g.views) + len(g.stores) < MOST_LOADS
+                and (summed is None or g.summed in (None, summed))
+            ):
+                return k
+        self.items.append(Group(shape))
+        return len(self.items) - 1
+
+    def _bound(self, xs: Sequence[Any], shape: tuple[int, ...]) -> int:
+        """The first item in which all of xs can be used in a box of this shape."""
+        first = 0
+        for x in xs:
+            if type(x) is not Abstract:
+                continue
+            k = self.inline.get(x)
+            if k is None:
+                first = max(first, self.ready[x])
+            elif self.items[k].shape == shape:
+                first = max(first, k)
+            else:
+                first = max(first, k + 1)
+        return first
+
+    def _used(self, x: Any, k: int) -> Expr:
+        """A value as an expression in group k."""
+        group = self.items[k]
+        if x in group.values:
+            return group.values[x]
+        return group.leaf(self.memory(x))
+
+    def elementwise(
+        self, xs: Sequence[Any], y: Abstract, rule: Callable[..., Any]
+    ) -> None:
+        """y = rule(*xs) at every point; xs are values, or numbers."""
+        xs = [self._as_operand(x) for x in xs]
+        k = self._group(y.shape, self._bound(xs, y.shape))
+        group = self.items[k]
+        args = []
+        for x in xs:
+            if type(x) is Abstract:
+                args.append(Scalar(self._used(x, k), x.weak))
+            else:
+                args.append(x)
+        found = as_scalar(rule(*args)).e
+        group.values[y] = expr.cast(found, y.dtype) if found.dtype != y.dtype else found
+        self.inline[y] = k
+
+    def _as_operand(self, x: Any) -> Any:
+        """A constant array becomes a value like any other."""
+        if isinstance(x, np.ndarray) and x.ndim:
+            value = Abstract(self.program.trace, x.shape, x.dtype)
+            self.define(value, self._constant(x), 0)
+            return value
+        return x[()] if isinstance(x, np.ndarray) else x
+
+    def reduction(
+        self, x: Any, y: Abstract, axes: tuple[int, ...], combine: str,
+        before: Callable[..., Any] = lambda x: x,
+    ) -> None:  # fmt: skip
+        """y = before(x) combined over some axes."""
+        x = self._as_operand(x)
+        shape = x.shape
+        axes = tuple(sorted(a % len(shape) for a in axes)) if shape else ()
+        k = self._group(shape, self._bound([x], shape), axes)
+        group = self.items[k]
+        e = as_scalar(before(Scalar(self._used(x, k), x.weak))).e
+        if combine in ("or", "and") and e.dtype != expr.BOOL:
+            e = expr.make("ne", e, expr.const(0, e.dtype))
+        e = expr.cast(e, y.dtype)
+        view, fresh = self.target_of(y)
+        kept = [s for n, s in zip(y.shape, view.strides)]
+        if len(y.shape) == len(shape):  # keepdims
+            full = tuple(0 if a in axes else s for a, s in enumerate(kept))
+        else:
+            strides = iter(kept)
+            full = tuple(0 if a in axes else next(strides) for a in range(len(shape)))
+        group.sums.append((replace(view, shape=shape, strides=full), e, combine, fresh))
+        group.summed = axes
+        self.define(y, view, k + 1)
+
+    def lane_of(self, step: Step, la: Any, lb: Any) -> Any:
+        """The label of a product's operands that counts samples; None outside of tiles."""
+        return None
+
+    def target_of(self, y: Abstract) -> tuple[View, bool]:
+        """Where a sum goes, and whether it starts there; else it is added to what is there."""
+        return self.fresh(y.shape, y.dtype), True
+
+    # Steps ----------------------------------------------------------------------------------------
+
+    def run(self, step: Step) -> None:
+        """Lower one step."""
+        from .rules import RULES
+
+        op = step.op
+        try:
+            if op in RULES:
+                if RULES[op](self, step) is not NotImplemented:
+                    return
+            elif issubclass(op, Elementwise) and not step.several:
+                params = step.params
+                forward: Any = op.forward
+                self.elementwise(
+                    step.operands, step.values[0], lambda *xs: forward(*xs, **params)
+                )
+                return
+            self.shared.host_reasons.setdefault(op.name, "has no rule")
+        except Unsupported as why:
+            self.shared.host_reasons.setdefault(op.name, str(why))
+        self.host(step)
+
+    def host(self, step: Step) -> None:
+        first = [self.memory(x) if type(x) is Abstract else x for x in step.operands]
+        results = [self.fresh(v.shape, v.dtype) for v in step.values]
+        at = self.append(Host(step, first, results))
+        for value, view in zip(step.values, results):
+            self.define(value, view, at)
+
+
+# Groups as nests ----------------------------------------------------------------------------------
+
+
+def statements(group: Group) -> list[Any]:
+    """The nest of a group, its axes merged where memory allows.
+
+    Vector lanes go along the axis that most of the memory lies along; sums are taken in the
+    innermost loops, so that registers hold them.
+    """
+    if math.prod(group.shape) == 0 and not group.sums:
+        return []
+    summed = set(group.summed or ()) if group.sums else set()
+    every = [*group.views, *(v for v, _ in group.stores), *(v for v, *_ in group.sums)]
+    axes = range(len(group.shape))
+    lane = max(
+        (a for a in axes if group.shape[a] > 1),
+        key=lambda a: (sum(v.strides[a] == 1 for v in every), group.shape[a] >= 8, a),
+        default=None,
+    )
+    order = [a for a in axes if a not in summed and a != lane]
+    tail = [a for a in axes if a in summed and a != lane]
+    if lane is not None:
+        # Lanes that are summed are summed last; others stay apart, and all sums are inside.
+        order = [*order, *tail, lane] if lane in summed or not summed else [*order, lane, *tail]
+    merged = _merged(group.shape, order, every, summed)
+    vars_ = [Var(extent) for extent, _ in merged]
+    lanes = [v for v, (_, a) in zip(vars_, merged) if a == lane]
+
+    def access(view: View) -> Access:
+        pairs = tuple(
+            (var, view.strides[a]) for var, (_, a) in zip(vars_, merged) if view.strides[a]
+        )
+        return Access(view.buffer, view.offset, pairs + view.outer)
+
+    loads = {leaf: access(view) for leaf, view in zip(group.loads.values(), group.views)}
+    nest = Nest(vars_, loads, lane=lanes[0] if lanes else None)
+    nest.stores = [Store(access(view), e) for view, e in group.stores]
+    nest.sums = [Sum(access(view), e, combine, fresh) for view, e, combine, fresh in group.sums]
+    return [nest]
+
+
+def _merged(
+    shape: tuple[int, ...], order: list[int], views: list[View], summed: set[int]
+) -> list[tuple[int, int]]:
+    """(extent, axis whose strides hold) for the loops, neighbours joined where strides allow."""
+    out: list[tuple[int, int]] = []
+    for a in order:
+        if shape[a] == 1:
+            continue
+        if out:
+            extent, outer = out[-1]
+            fits = all(v.strides[outer] == v.strides[a] * shape[a] for v in views)
+            if fits and (outer in summed) == (a in summed):
+                out[-1] = (extent * shape[a], a)
+                continue
+        out.append((shape[a], a))
+    return out
+
+
+def body_of(items: Sequence[Any]) -> list[Any]:
+    """The statements of groups and of what stands between them."""
+    out: list[Any] = []
+    for item in items:
+        if isinstance(item, Group):
+            out += statements(item)
+        elif isinstance(item, list):
+            out += item
+        else:
+            out.append(item)
+    return out
+

@@ -1,0 +1,97 @@
+"""The machine that code is made for: its vector width, and how text becomes callable code."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+
+_lock = threading.Lock()  # LLVM's objects are shared by all compiles
+_number = itertools.count()
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the emitter needs to know of a processor."""
+
+    cpu: str
+    features: str
+    vector_bytes: int  # of one register
+    registers: int  # how many of them
+
+    def lanes(self, itemsize: int) -> int:
+        return max(self.vector_bytes // itemsize, 1)
+
+
+@functools.cache
+def host() -> Target:
+    """The processor that this runs on."""
+    _start()
+    cpu = llvm.get_host_cpu_name()
+    features = llvm.get_host_cpu_features()
+    on = {name for name, there in features.items() if there}
+    if "avx512f" in on:
+        size, registers = 64, 32
+    elif "avx2" in on:
+        size, registers = 32, 16
+    elif "sve" in on or "neon" in on:
+        size, registers = 16, 32
+    else:
+        size, registers = 16, 16
+    return Target(cpu, features.flatten(), size, registers)
+
+
+@functools.cache
+def _start() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@functools.cache
+def _machine() -> Any:
+    target = host()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small"
+    )
+
+
+@functools.cache
+def _jit() -> Any:
+    _start()
+    return llvm.create_lljit_compiler(_machine())
+
+
+def object_code(text: str) -> bytes:
+    """LLVM's text as an object file; the text is verified first."""
+    with _lock:
+        _start()
+        module = llvm.parse_assembly(text)
+        module.verify()
+        return _machine().emit_object(module)
+
+
+def assembly(text: str) -> str:
+    """LLVM's text as the assembly of this machine."""
+    with _lock:
+        _start()
+        module = llvm.parse_assembly(text)
+        module.verify()
+        return _machine().emit_assembly(module)
+
+
+class Loaded:
+    """Object code in memory, ready to be called, for as long as this is held."""
+
+    def __init__(self, code: bytes, entries: tuple[str, ...], symbols: dict[str, int]) -> None:
+        with _lock:
+            builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+            for name, address in symbols.items():
+                builder.import_symbol(name, address)
+            for name in entries:
+                builder.export_symbol(name)
+            self._library = builder.link(_jit(), f"gradarray{next(_number)}")
+        self.addresses = {name: self._library[name] for name in entries}

@@ -1,0 +1,302 @@
+"""Split: which axis of which value counts the samples.
+
+Most of a training step treats each sample alone, and what joins them are sums. This analysis
+finds the axis: it starts at an input whose first axis has a length n, and says for every step
+whether its result has an axis of samples, is a sum over them, or needs all of them at once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..algebra import Elementwise
+from ..ops.complex import ConjGrad, RealGrad
+from ..ops.contract import MatMulGrad
+from ..ops.control import AliasGrad
+from ..ops.einsum import ContractGrad
+from ..ops.indexing import IndexGrad, PlaceGrad
+from ..ops.join import ConcatenateGrad, SplitGrad, StackGrad, UnstackGrad
+from ..ops.reduce import MaxGrad, MinGrad, SumGrad
+from ..ops.shape import AsTypeGrad, BroadcastToGrad, ExpandDimsGrad, ReshapeGrad, TransposeGrad
+from .abstract import Abstract
+from .program import Program, Step
+
+SHORTEST = 16  # samples that are worth lanes
+LEAST = 50_000  # multiplications in products that are worth tiles
+
+
+@dataclass(eq=False)
+class Split:
+    """n samples: the axis that counts them in each value, and the steps that take them singly."""
+
+    n: int
+    axis: dict[Abstract, int] = field(default_factory=dict)
+    sums: set[Abstract] = field(default_factory=set)
+    steps: list[Step] = field(default_factory=list)
+    sliced: set[Abstract] = field(default_factory=set)  # there before, read tile by tile
+    work: int = 0  # multiplications in products
+
+
+class Together(Exception):
+    """A step that needs all samples at once."""
+
+
+def splits_of(program: Program, without: set[Step]) -> list[Split]:
+    """The splits of a program, the one with most work first; no step is in two."""
+    found: list[Split] = []
+    taken = set(without)
+    seeds = [v for v in (*program.inputs, *program.constants) if v not in program.states]
+    seeds = [v for v in seeds if v.ndim and v.shape[0] >= SHORTEST]
+    while seeds:
+        tried = [_analysed(program, seed, taken) for seed in seeds]
+        best = max(tried, key=lambda split: split.work)
+        if best.work < LEAST:
+            break
+        found.append(best)
+        taken.update(best.steps)
+        seeds = [v for v in seeds if v not in best.axis]
+    return found
+
+
+def _analysed(program: Program, seed: Abstract, taken: set[Step]) -> Split:
+    """What follows if the first axis of this input counts samples."""
+    split = Split(seed.shape[0])
+    _slice(split, seed, -seed.ndim)
+    for step in program.steps:
+        if step in taken or not any(x in split.axis for x in step.inputs):
+            continue
+        try:
+            _passed(split, step)
+        except Together:
+            continue
+        split.steps.append(step)
+    return split
+
+
+def _passed(split: Split, step: Step) -> None:
+    """Find the axis of the step's results."""
+    op = step.op
+    if issubclass(op, Elementwise) and not step.several:
+        axis = _broadcast_axis(split, step.operands, step.values[0])
+        split.axis[step.values[0]] = axis
+        return
+    rule = _RULES.get(op)
+    if rule is None:
+        raise Together
+    rule(split, step)
+
+
+def _broadcast_axis(split: Split, operands: tuple[Any, ...], y: Abstract) -> int:
+    """The axis of samples of the result, on which all operands agree."""
+    found: int | None = None
+    for x in operands:
+        if x in split.axis if type(x) is Abstract else False:
+            axis = split.axis[x] - x.ndim
+            if found is not None and axis != found:
+                raise Together
+            found = axis
+    assert found is not None
+    for x in operands:
+        shape = np.shape(x) if type(x) is not Abstract else x.shape
+        known = type(x) is Abstract and x in split.axis
+        if not known and len(shape) >= -found and shape[found] != 1:
+            _slice(split, x, found)
+    return found + y.ndim
+
+
+def _slice(split: Split, x: Any, axis: int) -> None:
+    """Something with an axis of samples that is not made of them is read tile by tile."""
+    if type(x) is not Abstract or x in split.sums:
+        raise Together
+    split.axis[x] = axis + x.ndim
+    split.sliced.add(x)
+
+
+def _same(split: Split, step: Step) -> None:
+    split.axis[step.values[0]] = split.axis[step.operands[0]]
+
+
+def _transpose(split: Split, step: Step) -> None:
+    x, y = step.operands[0], step.values[0]
+    order = [a % x.ndim for a in step.params["axes"]]
+    split.axis[y] = order.index(split.axis[x])
+
+
+def _expand_dims(split: Split, step: Step) -> None:
+    x, y = step.operands[0], step.values[0]
+    new = {a % y.ndim for a in step.params["axis"]}
+    kept = [a for a in range(y.ndim) if a not in new]
+    split.axis[y] = kept[split.axis[x]]
+
+
+def _broadcast(split: Split, step: Step) -> None:
+    x, y = step.operands[0], step.values[0]
+    split.axis[y] = split.axis[x] + y.ndim - x.ndim
+
+
+def _reshape(split: Split, step: Step) -> None:
+    x, y = step.operands[0], step.values[0]
+    axis = split.axis[x]
+    before = math.prod(x.shape[:axis])
+    at = 1
+    for a, n in enumerate(y.shape):
+        if at == before and n == split.n:
+            split.axis[y] = a
+            return
+        at *= n
+    raise Together
+
+
+def _index(split: Split, step: Step) -> None:
+    x, y = step.operands[0], step.values[0]
+    index = step.params["index"]
+    axis = split.axis[x]
+    lead = x.ndim - sum(1 for i in index if i is not None)
+    if axis < lead:
+        split.axis[y] = axis
+        return
+    at, out = lead, lead
+    for i in index:
+        if i is None:
+            out += 1
+            continue
+        if at == axis:
+            if not isinstance(i, slice) or i.indices(split.n) != (0, split.n, 1):
+                raise Together
+            split.axis[y] = out
+            return
+        at += 1
+        out += isinstance(i, slice)
+    raise Together
+
+
+def _place(split: Split, step: Step) -> None:
+    """The opposite of an index: the axis of the result that the samples' axis is put at."""
+    x, y = step.operands[0], step.values[0]
+    index = step.params["index"]
+    axis = split.axis[x]
+    lead = y.ndim - sum(1 for i in index if i is not None)
+    if axis < lead:
+        split.axis[y] = axis
+        return
+    at, out = lead, lead  # axes of x, of y
+    for i in index:
+        if i is None:
+            if at == axis:
+                raise Together
+            at += 1
+            continue
+        if isinstance(i, slice):
+            if at == axis:
+                if i.indices(split.n) != (0, split.n, 1) or y.shape[out] != split.n:
+                    raise Together
+                split.axis[y] = out
+                return
+            at += 1
+        out += 1
+    raise Together
+
+
+def _join(split: Split, step: Step) -> None:
+    y = step.values[0]
+    new = step.op is StackGrad
+    axis = step.params["axis"] % y.ndim
+    places = {split.axis[x] for x in step.inputs if x in split.axis}
+    if len(places) != 1:
+        raise Together
+    (place,) = places
+    for x in step.operands:
+        if type(x) is not Abstract or x not in split.axis:
+            if type(x) is not Abstract:
+                raise Together
+            _slice(split, x, place - x.ndim)
+    if not new and axis == place:
+        raise Together
+    split.axis[y] = place + (new and axis <= place)
+
+
+def _part(split: Split, step: Step) -> None:
+    x = step.operands[0]
+    place = split.axis[x]
+    axis = step.params["axis"] % x.ndim
+    if axis == place:
+        raise Together
+    gone = step.op is UnstackGrad and axis < place
+    for y in step.values:
+        split.axis[y] = place - gone
+
+
+def _reduction(split: Split, step: Step) -> None:
+    x, y = step.operands[0], step.values[0]
+    axes = {a % x.ndim for a in step.params["axis"]}
+    place = split.axis[x]
+    if place in axes:
+        if step.op is not SumGrad:
+            raise Together
+        split.sums.add(y)
+        return
+    if step.params["keepdims"]:
+        split.axis[y] = place
+    else:
+        split.axis[y] = place - sum(1 for a in axes if a < place)
+
+
+def _matmul(split: Split, step: Step) -> None:
+    a, b = step.operands
+    n = step.values[0].ndim - 2
+    labels = [*range(n)]
+    la = (*labels[n - _ndim(a) + 2 :], "i", "k")
+    lb = (*labels[n - _ndim(b) + 2 :], "k", "j")
+    _product(split, step, la, lb, (*labels, "i", "j"))
+
+
+def _contract(split: Split, step: Step) -> None:
+    p = step.params
+    _product(split, step, p["la"], p["lb"], p["ly"])
+
+
+def _ndim(x: Any) -> int:
+    return x.ndim if type(x) is Abstract else np.ndim(x)
+
+
+def _product(split: Split, step: Step, la: Any, lb: Any, ly: Any) -> None:
+    y = step.values[0]
+    found = {
+        labels[split.axis[x]]
+        for x, labels in zip(step.operands, (la, lb))
+        if type(x) is Abstract and x in split.axis
+    }
+    if len(found) != 1:
+        raise Together
+    (label,) = found
+    for x, labels in zip(step.operands, (la, lb)):
+        if type(x) is Abstract and x in split.axis:
+            continue
+        if label in labels:
+            shape = np.shape(x) if type(x) is not Abstract else x.shape
+            if shape[labels.index(label)] != 1:
+                _slice(split, x, labels.index(label) - len(labels))
+    sizes = {}
+    for x, labels in zip(step.operands, (la, lb)):
+        shape = np.shape(x) if type(x) is not Abstract else x.shape
+        for k, n in zip(labels, shape):
+            sizes[k] = max(sizes.get(k, 1), n)
+    split.work += math.prod(sizes.values())
+    if label in ly:
+        split.axis[y] = ly.index(label)
+    else:
+        split.sums.add(y)
+
+
+_RULES: dict[Any, Any] = {
+    AliasGrad: _same, RealGrad: _same, ConjGrad: _same, AsTypeGrad: _same,
+    TransposeGrad: _transpose, ExpandDimsGrad: _expand_dims, BroadcastToGrad: _broadcast,
+    ReshapeGrad: _reshape, IndexGrad: _index, PlaceGrad: _place,
+    ConcatenateGrad: _join, StackGrad: _join, SplitGrad: _part, UnstackGrad: _part,
+    SumGrad: _reduction, MaxGrad: _reduction, MinGrad: _reduction,
+    MatMulGrad: _matmul, ContractGrad: _contract,
+}  # fmt: skip

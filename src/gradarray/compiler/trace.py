@@ -1,0 +1,242 @@
+"""Trace: a function is run once on arrays without values, and every op becomes a step.
+
+An op under trace is recorded as ever, only its forward is not carried out: `run` takes its place,
+finds the form of the result and adds a step. A GradArray that the trace meets for the first time,
+an argument or something that the function reaches from outside (a parameter, an optimiser's
+slot), is bound to an abstract value until the trace ends. What then holds another value has been
+changed by the function: it is state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import graph
+from ..algebra import Elementwise
+from ..array import GradArray
+from ..errors import GraphError, message, user_line
+from ..graph import Grad, mode
+from .abstract import Abstract, is_array
+from .program import Step
+
+# Tracing changes what handles are bound to, for a moment: one thread at a time.
+lock = threading.RLock()
+
+# Ops whose result has as many elements as the values say.
+_COUNTING = frozenset({"nonzero", "argwhere", "unique"})
+
+
+class Bound:
+    """A handle from outside, and what it was bound to before the trace."""
+
+    __slots__ = ("data", "gradient", "handle", "node", "of", "value")
+
+    def __init__(self, handle: GradArray, value: Abstract, of: Bound | None) -> None:
+        self.handle, self.value, self.of = handle, value, of
+        self.data, self.node, self.gradient = handle._data, handle._node, handle._gradient
+
+
+class Trace:
+    """One recording: the steps, and the handles that were met."""
+
+    def __init__(self, absorbing: bool) -> None:
+        self.open = True
+        self.absorbing = absorbing
+        self.steps: list[Step] = []
+        self.bound: dict[int, Bound] = {}
+        self.suspects: list[Abstract] = []  # results of plain sweeps: a NaN asks for another run
+        self.constants: dict[Abstract, np.ndarray] = {}
+        self._constants_by: dict[int, Abstract] = {}
+        self._kept: list[Any] = []
+        self._values: dict[int, Abstract] = {}  # by the array they stand for
+        self._count = 0
+
+    def count(self) -> int:
+        self._count += 1
+        return self._count
+
+    # Inputs ---------------------------------------------------------------------------------------
+
+    def input(self, shape: tuple[int, ...], dtype: Any, weak: type | None = None) -> Abstract:
+        return Abstract(self, shape, dtype, weak=weak)
+
+    def read(self, handle: GradArray) -> Any:
+        """The abstract value of a handle, to which it is bound if it is not yet."""
+        data = handle._data
+        if type(data) is not Abstract:
+            return self.bind(handle)
+        if data.trace is not self:
+            data._refuse()
+        return data
+
+    def bind(self, handle: GradArray, of: Bound | None = None) -> Abstract:
+        data = handle._data
+        if not is_array(data):
+            raise GraphError(message("compile", f"cannot record {data!r}."))
+        value = self._values.get(id(data))
+        if value is None:
+            value = self._values[id(data)] = self.input(data.shape, data.dtype)
+        bound = self.bound[id(handle)] = Bound(handle, value, of)
+        handle._data = value
+        gradient = handle._gradient
+        if gradient is not None and type(gradient._data) is not Abstract:
+            self.bind(gradient, bound)
+        return value
+
+    def constant(self, x: np.ndarray) -> Any:
+        """An array of the caller's, or made on the way: copied, for it may be changed later."""
+        if not x.ndim:
+            return x[()]
+        value = self._constants_by.get(id(x))
+        if value is None:
+            value = self._constants_by[id(x)] = self.input(x.shape, x.dtype)
+            self.constants[value] = x.copy()
+            self._kept.append(x)  # so that its id stays its own
+        return value
+
+    def bound_to(self, value: Abstract) -> Bound:
+        """The first handle that was bound to this value."""
+        return next(b for b in self.bound.values() if b.value is value)
+
+    def touch(self, handle: GradArray) -> None:
+        """A handle is about to be bound to another value."""
+        if type(handle._data) is not Abstract:
+            self.bind(handle)
+
+    def is_nan(self, values: Iterable[Any]) -> bool:
+        """A sweep with plain products asks whether to sweep again: the program is told to look.
+
+        If it finds one, all is run again as a program of absorbing sweeps.
+        """
+        self.suspects += [v for v in values if type(v) is Abstract and not self.absorbing]
+        return self.absorbing
+
+    # Steps ----------------------------------------------------------------------------------------
+
+    def run(self, op: type[Grad], raw: Any, params: dict[str, Any]) -> Any:
+        """Stands in for op.forward(*raw, **params)."""
+        if not any(type(x) is Abstract for x in raw):
+            return op.forward(*raw, **params)
+        if op.name in _COUNTING:
+            raise GraphError(
+                message(
+                    op.name,
+                    "the number of its results depends on values, which a compiled function "
+                    "does not know.",
+                    "Choose with ga.where(mask, x, 0), which keeps the shape.",
+                )
+            )
+        found = infer(op, raw, params)
+        operands = tuple([self.constant(x) if type(x) is np.ndarray else x for x in raw])
+        step = Step(op, operands, params, user_line())
+        self.steps.append(step)
+        if isinstance(found, list):
+            step.several = True
+            step.values = tuple([Abstract(self, shape, dtype, step) for shape, dtype in found])
+            return step.values
+        shape, dtype = found
+        step.values = (Abstract(self, shape, dtype, step),)
+        return step.values[0]
+
+    # The end --------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Bind every handle to what it was bound to before."""
+        self.open = False
+        for bound in self.bound.values():
+            bound.handle._data = bound.data
+            bound.handle._node = bound.node
+            bound.handle._gradient = bound.gradient
+
+    def is_temporary(self, bound: Bound) -> bool:
+        """Is a bound handle held by nobody else, so that it can never hold another value?"""
+        # The references of `bound`, of the call of getrefcount, and of nobody else.
+        return sys.getrefcount(bound.handle) <= 2
+
+
+@contextlib.contextmanager
+def tracing(absorbing: bool = False) -> Iterator[Trace]:
+    """Within, ops of this thread become steps of the trace."""
+    with lock:
+        outer = mode.trace
+        trace = mode.trace = Trace(absorbing)
+        with graph._lock:
+            graph.flags.special += 1
+        try:
+            yield trace
+        finally:
+            mode.trace = outer
+            with graph._lock:
+                graph.flags.special -= 1
+            trace.close()
+
+
+# Forms --------------------------------------------------------------------------------------------
+
+_forms: dict[Any, Any] = {}
+
+
+def infer(op: type[Grad], raw: Any, params: dict[str, Any]) -> Any:
+    """(shape, dtype) of op's result, a list of them where there are several."""
+    key: Any = None
+    try:
+        key = (op, tuple([_key(x) for x in raw]), tuple(params.items()))
+        known = _forms.get(key)
+    except TypeError:  # a parameter that is no key
+        known, key = None, None
+    if known is None:
+        known = _inferred(op, raw, params)
+        if key is not None:
+            _forms[key] = known
+    return known
+
+
+def _key(x: Any) -> Any:
+    if type(x) is Abstract:
+        return x.shape, x.dtype, x.weak
+    if isinstance(x, np.ndarray):
+        return x.shape, x.dtype, x.tobytes() if x.dtype.kind in "iub" and x.size < 64 else id(x)
+    return type(x), x
+
+
+def _inferred(op: type[Grad], raw: Any, params: dict[str, Any]) -> Any:
+    with np.errstate(all="ignore"):
+        if issubclass(op, Elementwise):
+            shape = np.broadcast_shapes(*[np.shape(x) if is_array(x) else _shape(x) for x in raw])
+            y = op.forward(*[_small(x) for x in raw], **params)
+            return shape, np.asarray(y).dtype
+        y = op.forward(*[_example(x) for x in raw], **params)
+    if isinstance(y, tuple):
+        return [(np.shape(part), np.asarray(part).dtype) for part in y]
+    return np.shape(y), np.asarray(y).dtype
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return x.shape if type(x) is Abstract else ()
+
+
+def _small(x: Any) -> Any:
+    """One element that stands for all: the dtype does not depend on how many there are."""
+    if type(x) is Abstract:
+        return x.weak(1) if x.weak else np.ones((1,), x.dtype)
+    return x.ravel()[:1] if isinstance(x, np.ndarray) and x.size else x
+
+
+def _example(x: Any) -> Any:
+    """Values with which any op can be carried out: a regular matrix, an index that exists."""
+    if type(x) is not Abstract:
+        return x
+    if x.weak:
+        return x.weak(1)
+    if x.dtype.kind not in "fc":
+        return np.zeros(x.shape, x.dtype)[()]
+    if x.ndim >= 2:
+        eye = np.eye(*x.shape[-2:], dtype=x.dtype)
+        return np.broadcast_to(eye, x.shape).copy()
+    return np.ones(x.shape, x.dtype)[()]

@@ -1,0 +1,89 @@
+"""Every function of the registry, compiled, gives what it gives eagerly: values and derivatives."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradarray as ga
+from gradarray.array import wrap
+from gradarray.errors import GraphError
+from gradarray.registry import Function, functions
+from gradarray.testing.draw import Call, calls_of, float_results, results
+from gradarray.testing.problem import direction, inner
+
+# The number of their results depends on values, which a compiled function does not know.
+COUNTING = {
+    "argwhere", "compress", "extract", "flatnonzero", "nonzero", "unique", "unique_all",
+    "unique_counts", "unique_inverse", "unique_values",
+}  # fmt: skip
+# What reads values in Python, so far: said by an error, never by a wrong number.
+READING = {
+    "allclose", "array_equal", "array_equiv", "one_hot", "quantile", "percentile", "nanquantile",
+    "nanpercentile", "histogram", "histogram_bin_edges", "bincount", "linalg.det", "linalg.eig",
+    "linalg.eigvals", "linalg.qr", "linalg.svd", "linalg.svdvals", "linalg.eigh",
+    "linalg.slogdet", "linalg.cond", "linalg.matrix_rank", "linalg.matrix_norm", "linalg.norm",
+    "linalg.pinv", "linalg.lstsq", "interp",
+}  # fmt: skip
+ENTRIES = sorted({id(e): e for e in functions.values()}.values(), key=lambda e: e.name)
+EPS = np.finfo(np.float64).eps
+
+
+def same(call: Call, what: str, f: Callable[..., Any], *args: Any) -> None:
+    """ga.compile(f)(*args) equals f(*args), to rounding of the terms."""
+    with np.errstate(all="ignore"):
+        expected = results(f(*args))
+    try:
+        got = results(ga.compile(f)(*args))
+    except GraphError as error:
+        assert call.entry.name in COUNTING | READING, f"{call}, {what}: {error}"
+        return
+    assert len(got) == len(expected)
+    for x, y in zip(got, expected, strict=True):
+        assert x.shape == y.shape and x.dtype == y.dtype, f"{call}, {what}"
+        if y.dtype.kind not in "fc":
+            np.testing.assert_array_equal(x, y, f"{call}, {what}")
+            continue
+        # Sums in another order, functions within 2 ulp: 1e-12 of the largest magnitude.
+        size = float(np.max(np.abs(y), where=np.isfinite(y), initial=1.0))
+        np.testing.assert_allclose(x, y, 1e-12, 1e-12 * size, err_msg=f"{call}, {what}")
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.name)
+def test_compiled_equals_eager(entry: Function) -> None:
+    for call in calls_of(entry):
+        rng = call.rng()
+        xs = [wrap(np.asarray(x)[()]) for x in call.draw()]
+        run = lambda *xs, call=call: call.run(call.entry.fn, list(xs))
+        try:
+            with np.errstate(all="ignore"):
+                run(*xs)
+        except (ValueError, TypeError, np.linalg.LinAlgError):
+            continue  # an example of what the function refuses
+        same(call, "value", run, *xs)
+        if not call.moving:
+            continue
+
+        def f(*moving: Any, run: Any = run, xs: Any = xs, call: Call = call) -> tuple[Any, ...]:
+            full = list(xs)
+            for k, x in zip(call.moving, moving, strict=True):
+                full[k] = x
+            parts = float_results(run(*full))
+            return tuple(
+                part
+                for y in parts
+                for part in ((ga.real(y), ga.imag(y)) if y.dtype.kind == "c" else (y,))
+            )
+
+        moving = [xs[k] for k in call.moving]
+        ws = [wrap(direction(rng, np.asarray(x._data))[()]) for x in moving]
+        vs = [direction(rng, y._array) for y in f(*moving)]
+        numbers = tuple(range(len(moving)))
+        along = lambda *xs, f=f, vs=vs: inner(f(*xs), vs)
+        gradient = ga.grad(along, numbers)
+        push = lambda *xs, f=f, ws=ws: ga.jvp(f, list(xs), ws)[1]
+        slope = lambda *xs, along=along, ws=ws: ga.jvp(along, list(xs), ws)[1]
+        same(call, "vjp", gradient, *moving)
+        same(call, "jvp", push, *moving)
+        same(call, "second order", ga.grad(slope, numbers), *moving)
