@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from . import rules
 from .abstract import Abstract
 from .loops import Buffer
 from .lower import Host, Lowering, Memory, View, contiguous
 from .program import Program, Step
 from .split import Split, splits_of
 from .tiles import tiled
+
+_RULES = rules  # imported for what it declares
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from .expr import Expr
 from .loops import Access, Buffer, Nest, Store, Sum, Var
 from .program import Program, Step
 from .scalar import Scalar, Unsupported, as_scalar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 SMALL = 8192  # multiplications below which a product is a nest, not a call of BLAS
 MOST_LOADS = 24  # arrays that one nest goes along at a time
@@ -91,6 +93,21 @@ class Host:
     step: Step
     operands: list[Any]  # views, or constants
     results: list[View]
+
+
+# How ops that are not elementwise become loops; `rules` fills it.
+RULES: dict[Any, Callable[[Any, Step], Any]] = {}
+
+
+def rule(*ops: Any) -> Callable[[F], F]:
+    """Declare how these ops are lowered; the function may give NotImplemented."""
+
+    def declare(fn: F) -> F:
+        for op in ops:
+            RULES[op] = fn
+        return fn
+
+    return declare
 
 
 class Memory:
@@ -285,8 +302,6 @@ class Lowering:
 
     def run(self, step: Step) -> None:
         """Lower one step."""
-        from .rules import RULES
-
         op = step.op
         try:
             if op in RULES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,23 +23,10 @@ from ..ops.shape import AsTypeGrad, BroadcastToGrad, ExpandDimsGrad, ReshapeGrad
 from .abstract import Abstract
 from .expr import leaf, make
 from .loops import Access, Buffer, Contract, Fill, Gemm, Loop, Nest, Store, Sum, Turn, Var
-from .lower import SMALL, Lowering, View, contiguous
+from .lower import SMALL, Lowering, View, contiguous, rule
 from .machine import host
 from .program import Step
 from .scalar import Unsupported
-
-Rule = Callable[[Lowering, Step], Any]
-RULES: dict[Any, Rule] = {}
-
-
-def rule(*ops: Any) -> Callable[[Rule], Rule]:
-    def declare(fn: Rule) -> Rule:
-        for op in ops:
-            RULES[op] = fn
-        return fn
-
-    return declare
-
 
 # The same data under other strides ----------------------------------------------------------------
 
