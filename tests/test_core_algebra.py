@@ -9,7 +9,7 @@ import pytest
 
 import gradarray as ga
 from gradarray import registry
-from gradarray.algebra import absorb_raw
+from gradarray.algebra import Elementwise, absorb_raw
 from gradarray.testing import count_ops
 
 MODES = {
@@ -367,3 +367,35 @@ def test_the_cost_of_a_gradient_does_not_grow_with_the_number_of_arguments():
     f = lambda *xs: sum((x * x for x in xs), start=ga.array(0.0))
     few, many = count_ops(f, *[1.0] * 4), count_ops(f, *[1.0] * 400)
     assert many.ratio == pytest.approx(few.ratio, rel=0.3)
+
+
+ELEMENTWISE = [op for op in registry.ops.values() if issubclass(op, Elementwise)]
+FORMS = {
+    "alike": ((2, 3), np.float64),
+    "broadcast": ((4, 1, 3), np.float64),
+    "narrower": ((2, 3), np.float32),
+    "0-d": ((), np.float64),
+    "complex": ((2, 3), np.complex128),
+}
+
+
+@pytest.mark.parametrize("second", FORMS)
+@pytest.mark.parametrize("first", FORMS)
+def test_a_node_knows_the_form_of_its_value(first, second):
+    """It follows from the operands' where they are alike, and is not looked at again."""
+    asked = 0
+    for op in ELEMENTWISE:
+        forms = [FORMS[first], FORMS[second], FORMS["alike"]][: len(op.operands)]
+        lows = np.reshape(op.domain, (-1, 2))[:, 0] + 0.5
+        xs = [np.full(shape, low).astype(dtype)[()] for (shape, dtype), low in zip(forms, lows)]
+        for moving in itertools.product((True, False), repeat=len(xs)):
+            handles = [ga.array(x, requires_grad=m) for x, m in zip(xs, moving)]
+            try:
+                with np.errstate(all="ignore"):
+                    y = op.of(*handles)
+            except (TypeError, ValueError, np.exceptions.ComplexWarning):
+                continue  # static parameters, or an op of real numbers
+            if y._node is not None and y._node.form is not None:
+                asked += 1
+                assert y._node.form == (y.shape, y.dtype), (op.name, moving)
+    assert asked

@@ -24,6 +24,7 @@ import numpy as np
 from . import graph, registry
 from .array import GradArray, from_user, is_foreign, wrap
 from .graph import Grad, Meta
+from .written import compiled
 
 # Rules ------------------------------------------------------------------------------------------
 
@@ -106,29 +107,62 @@ class Plan:
         self.fill(node, *values)
 
     def _write_fill(self) -> Callable[..., None]:
-        args = ", ".join([f"v{k}" for k in range(self.count)])
-        compared = self.op.form_rule == "compare" and not self.op.always_meta
-        alike = [f"v{k}.shape == s and v{k}.dtype is d" for k, m in enumerate(self.mask) if m]
-        unless = f"None if {' and '.join(alike)} else " if compared and alike else ""
-        lines = [
-            f"def fill(node, {args}, y):",
-            f" node.saved = {self.save_source}",
-            *([" s = y.shape; d = y.dtype"] if unless else []),
-            f" node.metas = {unless}{self.forms_source}",
-        ]
-        env: dict[str, Any] = {"form": form, "forms": forms}
-        exec(compile("\n".join(lines), f"<gradarray {self.op.name}>", "exec"), env)
-        return env["fill"]
+        values = "".join([f"v{k}, " for k in range(self.count)])
+        nodes = "".join([f"n{k}, " for k in range(self.count)])
+        body = "\n ".join([f"{nodes}= node.parents", *self.filling()])
+        env: dict[str, Any] = {"form": form, "formed": formed, "forms": forms}
+        return compiled(f"def call(node, {values}y):\n {body}", env, self.op.name)
+
+    @property
+    def compares(self) -> bool:
+        """Are forms kept only where the operands' differ from the result's?"""
+        return self.op.form_rule == "compare" and not self.op.always_meta
+
+    @property
+    def result_form(self) -> str:
+        several = self.op.keeps_y_form and not issubclass(self.op, (Elementwise, Reduction))
+        return "forms(y)" if several else "(y.shape, y.dtype)"
+
+    def filling(self, number: str = "") -> list[str]:
+        """Source that gives `node` what it keeps: raw values, and forms if they are needed.
+
+        Operand k is `v{k}`, its node `n{k}`. Where `number` holds, a second operand is a number.
+        """
+        lines = [f"node.saved = {self.save_source}"]
+        moving = [k for k, needed in enumerate(self.mask) if needed]
+        if self.compares and self.count == 1:  # the result has its shape and dtype
+            return [*lines, "node.metas = None", "node.form = n0.form"]
+        if not self.compares and self.forms_source == "None":
+            return [*lines, "node.metas = node.form = None"]
+        rest = [f"f{k} = n{k}.form or formed(n{k}, v{k})" for k in moving]
+        if not self.compares:
+            return [*lines, *rest, "node.form = None", f"node.metas = {self.forms_source}"]
+        f = f"f{moving[0]}"
+        if len(moving) == self.count:
+            # Operands of one form have a result of that form.
+            others = [f"f{k}" for k in moving[1:]]
+        else:
+            rest.append(f"f = {self.result_form}")
+            others = [f"f{k}" for k in moving[1:]] + ["f"]
+        alike = " and ".join(f"({f} is {g} or {f} == {g})" for g in others)
+        rest += [f"if {alike}: node.metas = None; node.form = {f}"]
+        rest += [f"else: node.form = f = {self.result_form}; node.metas = {self.forms_source}"]
+        if not number:
+            return [*lines, *rest]
+        n = f"n{moving[0]}"
+        head = [f"if {number}: node.metas = None; node.form = {n}.form", "else:"]
+        return [*lines, *head, *(" " + line for line in rest)]
 
     def _forms_source(self, wanted: set[str], names: tuple[str, ...]) -> str:
         """Source of the forms (shape, dtype) that a walk needs: (result, operand, operand, ..)."""
         op, every = self.op, "likes" in wanted
         if op.form_rule == "named" and not op.always_meta and not every:
             return "None"
-        parts = ["forms(y)" if op.keeps_y_form or "y_like" in wanted else "None"]
+        y = "f" if self.compares else self.result_form
+        parts = [y if op.keeps_y_form or "y_like" in wanted else "None"]
         for k, name in enumerate(names):
             if self.mask[k]:
-                parts.append(f"(v{k}.shape, v{k}.dtype)")
+                parts.append(f"f{k}")
             elif every or op.always_meta or f"{name}_like" in wanted:
                 parts.append(f"form(v{k})")
             else:
@@ -190,6 +224,12 @@ def form(x: Any) -> tuple[Any, Any]:
     return (x.shape, x.dtype) if hasattr(x, "shape") else ((), None)
 
 
+def formed(node: Grad, value: Any) -> tuple[Any, Any]:
+    """(shape, dtype) of a node's value, which the node knows from now on."""
+    known = node.form = (value.shape, value.dtype)
+    return known
+
+
 def forms(y: Any) -> Any:
     """(shape, dtype) of a result, a list of them where there are several."""
     return [form(part) for part in y] if isinstance(y, tuple) else (y.shape, y.dtype)
@@ -197,7 +237,9 @@ def forms(y: Any) -> Any:
 
 def _fill_joint(node: Grad, *values: Any) -> None:
     node.saved = ()
-    node.metas = (None, *map(form, values[:-1]))
+    node.form = None
+    pairs = zip(node.parents, values)  # the last value is y
+    node.metas = (None, *[form(v) if n is None else n.form or formed(n, v) for n, v in pairs])
 
 
 def _first_use(plan: Plan, variant: int) -> Callable[..., Any]:
@@ -229,10 +271,9 @@ def _write(
     }
     body = op.pull_source if direction == "pull" else op.push_source
     lines = body(plan, variant, which, env)
-    head = f"def {direction}(node, c):\n s = node.saved; p = node.parents; q = node.params"
+    head = "def call(node, c):\n s = node.saved; p = node.parents; q = node.params"
     source = head + "; m = node.metas\n " + "\n ".join(lines)
-    exec(compile(source, f"<gradarray {op.name}>", "exec"), env)
-    return env[direction]
+    return compiled(source, env, op.name)
 
 
 def _pull_joint(which: tuple[bool, ...], node: Any, y_bar: Any) -> tuple[Any, ...]:
@@ -271,6 +312,8 @@ class Kind(Grad, internal=True):
     form_rule: ClassVar[str] = "always"  # or "compare" (if they differ), "named" (by a rule)
     keeps_y_form: ClassVar[bool] = False
     library: ClassVar[bool] = False
+    of: ClassVar[Any]  # its function, on operands and static parameters: see `short`
+    made: ClassVar[Any]
     _plans: ClassVar[dict[tuple[bool, ...], Plan]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -283,6 +326,9 @@ class Kind(Grad, internal=True):
             cls.forward = staticmethod(forward)
         cls.prepare()
         cls.library = cls.__module__.startswith("gradarray.")
+        for name in ("of", "made"):  # not those of an op that this one derives from
+            if name in vars(Kind) and name not in cls.__dict__:
+                setattr(cls, name, vars(Kind)[name])
         if cls.library and "forward" in cls.__dict__:
             registry.register_op(cls)
 

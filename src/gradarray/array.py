@@ -7,6 +7,7 @@ and methods are installed here by the modules that own their meaning (see `metho
 
 from __future__ import annotations
 
+import operator
 import sys
 import weakref
 from collections.abc import Callable
@@ -407,6 +408,12 @@ class GradArray(ArrayMethods):
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
+
+
+# In C: a Python function takes as long as the sum of two numbers.
+for _name in ("shape", "dtype", "ndim", "size"):
+    _read: Any = property(operator.attrgetter(f"_data.{_name}"), doc=f"NumPy's {_name}.")
+    setattr(GradArray, _name, _read)
 
 
 class _Keep:

@@ -60,7 +60,7 @@ class Grad(metaclass=_GradType):
     is its rule, written in gradarray functions.
     """
 
-    __slots__ = ("__weakref__", "metas", "params", "parents", "plan", "saved", "seq")
+    __slots__ = ("__weakref__", "form", "metas", "params", "parents", "plan", "saved", "seq")
 
     name: ClassVar[str] = ""
     operands: ClassVar[tuple[str, ...]] = ()
@@ -71,6 +71,7 @@ class Grad(metaclass=_GradType):
     params: dict[str, Any] | None
     plan: Plan
     seq: int
+    form: tuple[tuple[int, ...], Any] | None  # (shape, dtype) of its value, once asked for
 
     @staticmethod
     @abstractmethod
@@ -102,7 +103,7 @@ def leaf(handle: GradArray) -> Leaf:
     node = Leaf()
     node.parents = ()
     node.saved = ()
-    node.metas = None
+    node.metas = node.form = None
     node.params = None
     node.seq = next_seq()
     node.handle = weakref.ref(handle)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.record import apply, elementwise_function
+from gradarray.record import apply
 from gradarray.registry import Function, arr, case
 from gradarray.testing import check_op
 
@@ -25,7 +25,7 @@ def unary(forward, partial, reference=None, name="faulty", **more):
         (ga.Elementwise,),
         {"forward": staticmethod(forward), "partials": (partial,), "domain": (0.5, 2.0)},
     )
-    return declared(elementwise_function(made), reference or forward, op=made, **more)
+    return declared(made.of, reference or forward, op=made, **more)
 
 
 def fails(entry, *words):
@@ -192,8 +192,8 @@ def test_a_third_order_fault():
         forward = np.cos
         partials = (lambda x: -ga.sin(ga.stop_gradient(x)),)
 
-    third_wrong = elementwise_function(CosGrad)
+    third_wrong = CosGrad.of
     FaultyGrad.name = "faulty"
-    entry = declared(elementwise_function(FaultyGrad), np.sin, case(arr(2)), op=FaultyGrad)
+    entry = declared(FaultyGrad.of, np.sin, case(arr(2)), op=FaultyGrad)
     check_op(entry)
     fails(declared(entry.fn, np.sin, case(arr(2)), op=FaultyGrad, orders=3), "order 3")

@@ -16,8 +16,9 @@ from ..array import GradArray, lift
 from ..choices import choice
 from ..errors import message
 from ..lazy import special
-from ..record import apply, elementwise
+from ..record import apply
 from ..registry import arr, case, public
+from ..short import elementwise
 from .arithmetic import absolute, negative
 from .compare import greater, where
 from .exponential import exp

@@ -10,8 +10,9 @@ import numpy as np
 from ..algebra import Elementwise, absorb_raw, given
 from ..array import GradArray, lift
 from ..choices import choice
-from ..record import apply, elementwise, elementwise_function
+from ..record import apply
 from ..registry import arr, case, public
+from ..short import elementwise
 from .compare import equal, where
 from .complex import conj, is_complex
 
@@ -144,7 +145,7 @@ class AbsorbGrad(Elementwise):
     tex = r"{a} \cdot {b}"
 
 
-absorb = elementwise_function(AbsorbGrad)
+absorb = AbsorbGrad.of
 given.absorb = absorb
 
 
@@ -168,7 +169,7 @@ class SignGrad(Elementwise):
     tex = r"\operatorname{sign} {x}"
 
 
-_sign = elementwise_function(SignGrad)
+_sign = SignGrad.of
 
 
 @public(numpy=np.sign, op=SignGrad)

@@ -9,6 +9,10 @@ import numpy as np
 
 from ..errors import message
 
+# All axes of an array of n, for every n that NumPy knows; in order, and reversed.
+EVERY = [tuple(range(-n, 0)) for n in range(65)]
+REVERSED = [axes[::-1] for axes in EVERY]
+
 
 def one_axis(axis: Any, ndim: int, op: str) -> int:
     """`axis` as a negative integer; raises AxisError naming the op."""
@@ -26,7 +30,7 @@ def one_axis(axis: Any, ndim: int, op: str) -> int:
 def all_axes(axis: Any, ndim: int, op: str) -> tuple[int, ...]:
     """`axis` (None, an integer or a tuple) as a sorted tuple of negative integers."""
     if axis is None:
-        return tuple(range(-ndim, 0))
+        return EVERY[ndim]
     if not isinstance(axis, (tuple, list)):
         return (one_axis(axis, ndim, op),)
     axes = tuple(sorted(one_axis(k, ndim, op) for k in axis))

@@ -20,8 +20,8 @@ from ..algebra import Elementwise
 from ..array import GradArray, lift
 from ..choices import choice
 from ..lazy import special
-from ..record import elementwise, elementwise_function
 from ..registry import arr, case, public
+from ..short import elementwise
 from .arithmetic import absolute, negative, sign
 from .compare import equal, where
 from .complex import is_complex
@@ -48,7 +48,7 @@ class BesselJGrad(Elementwise):
     tex = r"J_{n}({x})"
 
 
-_jn = elementwise_function(BesselJGrad)
+_jn = BesselJGrad.of
 
 
 @public(
@@ -122,7 +122,7 @@ class BesselIGrad(Elementwise):
     tex = r"I_{n}({x})"
 
 
-_bessel_i = elementwise_function(BesselIGrad, "n")
+_bessel_i = BesselIGrad.of
 
 
 class I0Grad(Elementwise):
@@ -188,7 +188,7 @@ class BesselMomentGrad(Elementwise):
     tex = r"A_m({x})"
 
 
-_moments = elementwise_function(BesselMomentGrad, "m")
+_moments = BesselMomentGrad.of
 
 _i0e_at_0 = choice(
     "i0e", "x = 0", 0.0, between=(-1.0, 1.0), at=lambda x: np.equal(x, 0),

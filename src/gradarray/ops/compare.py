@@ -12,8 +12,9 @@ from ..algebra import Elementwise
 from ..array import GradArray, lift, method
 from ..choices import Choice, choice
 from ..errors import message
-from ..record import PLAIN, apply, elementwise
+from ..record import PLAIN, apply
 from ..registry import arr, case, public
+from ..short import elementwise
 from .logical import isnan, logical_not
 
 __all__ = [
@@ -169,7 +170,6 @@ class WhereGrad(Elementwise):
     operands = ("cond", "a", "b")
     forward = _where
     partials = (None, lambda cond: cond, lambda cond: logical_not(cond))
-    always_meta = True
     tex = r"\begin{cases} {a} & {cond} \\ {b} \end{cases}"
 
 
@@ -204,7 +204,7 @@ def where(cond: Any, a: Any = None, b: Any = None) -> Any:
     kind = getattr(cond, "dtype", None)
     if kind is not None and kind.kind != "b":
         cond = not_equal(cond, 0)
-    return apply(WhereGrad, cond, a, b)
+    return WhereGrad.of(cond, a, b)
 
 
 def _share(a: Any, b: Any, at_tie: float) -> Any:
@@ -227,7 +227,7 @@ def share(a: Any, b: Any, at_tie: float) -> Any:
         return greater(a, b)
     if at_tie == 1:
         return greater_equal(a, b)
-    return apply(ShareGrad, a, b, at_tie=at_tie)
+    return ShareGrad.of(a, b, at_tie)
 
 
 def step(x: Any, at_0: float) -> Any:

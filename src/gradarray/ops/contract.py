@@ -40,13 +40,17 @@ def _flat(x: Any) -> Any:
 
 
 def _matmul(a: Any, b: Any) -> Any:
-    if b.ndim == 2 and a.ndim > 2:
-        # One large product instead of many small ones.
-        rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
-        return np.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
-    if a.shape[-1] == 1 and b.ndim > 2:
-        return a * b  # a stack of columns times rows: many small products take twice as long
-    return np.matmul(a, b)
+    try:
+        if b.ndim == 2 and a.ndim > 2:
+            # One large product instead of many small ones.
+            rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+            return np.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
+        if a.shape[-1] == 1 == b.shape[-2] and b.ndim > 2:
+            return a * b  # a stack of columns times rows: many small products take twice as long
+        return np.matmul(a, b)
+    except ValueError:
+        check_inner("matmul", a, b, -1, -2)
+        raise
 
 
 def _pull_left(y_bar: Any, b: Any, a_like: Any) -> Any:
@@ -97,14 +101,18 @@ def matmul(a: Any, b: Any) -> GradArray:
     >>> ga.matmul([[1.0, 2.0]], [[3.0], [4.0]])
     GradArray([[11.]], dtype=float64)
     """
-    a, b = lift(a), lift(b)
-    if not a.ndim or not b.ndim:
+    if not isinstance(a, GradArray):
+        a = lift(a)
+    if not isinstance(b, GradArray):
+        b = lift(b)
+    m, n = a.ndim, b.ndim
+    if m > 1 and n > 1:
+        return MatMulGrad.of(a, b)
+    if not m or not n:
         raise ShapeError(message("matmul", "a 0-d operand; use * to scale by a number."))
-    check_inner("matmul", a, b, -1, -2 if b.ndim > 1 else -1)
-    if a.ndim > 1 and b.ndim > 1:
-        return apply(MatMulGrad, a, b)
+    check_inner("matmul", a, b, -1, -2 if n > 1 else -1)
     # Vectors become matrices, so that the op itself has one case.
-    row, column = a.ndim == 1, b.ndim == 1
+    row, column = m == 1, n == 1
     y = apply(MatMulGrad, expand_dims(a, 0) if row else a, expand_dims(b, 1) if column else b)
     dropped = {y.ndim - 2} if row else set()
     dropped |= {y.ndim - 1} if column else set()

@@ -28,7 +28,7 @@ def alias(x: GradArray) -> GradArray:
     node = AliasGrad()
     node.parents = (inner._node,)
     node.saved = ()
-    node.metas = None
+    node.metas = node.form = None
     node.params = {}
     node.plan = AliasGrad.plan_for((True,))
     node.seq = next_seq()

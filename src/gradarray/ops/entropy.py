@@ -14,7 +14,7 @@ import numpy as np
 from ..algebra import Elementwise
 from ..choices import choice
 from ..lazy import special
-from ..record import elementwise, elementwise_function
+from ..short import elementwise
 from .arithmetic import absorb, negative
 from .compare import equal, where
 from .exponential import log, log1p
@@ -140,7 +140,7 @@ class LogRatioGrad(Elementwise):
     domain = ((0.3, 3.0), (0.3, 3.0))
 
 
-log_ratio = elementwise_function(LogRatioGrad)
+log_ratio = LogRatioGrad.of
 
 
 def _away(x: Any, y: Any) -> Any:
@@ -191,7 +191,7 @@ class ExcessGrad(Elementwise):
     domain = ((0.3, 3.0), (0.3, 3.0))
 
 
-relative_excess = elementwise_function(ExcessGrad)
+relative_excess = ExcessGrad.of
 
 
 class KlDivGrad(Elementwise):

@@ -11,8 +11,9 @@ import numpy as np
 from ..algebra import Elementwise, given
 from ..array import GradArray, lift
 from ..choices import choice
-from ..record import apply, elementwise, elementwise_function
+from ..record import apply
 from ..registry import arr, case, public
+from ..short import elementwise
 from .arithmetic import absorb
 from .compare import equal, greater, greater_equal, less, where
 from .complex import is_complex, real
@@ -64,7 +65,7 @@ class FixedPowerGrad(Elementwise):
     tex = "{x}^{{n}}"
 
 
-_fixed_power = elementwise_function(FixedPowerGrad, "n")
+_fixed_power = FixedPowerGrad.of
 
 
 def _fixed_slope(x: Any, n: Any) -> Any:
@@ -134,7 +135,7 @@ class PowerGrad(Elementwise):
     domain = ((0.2, 2.0), (-2.0, 2.0))
 
 
-_any_power = elementwise_function(PowerGrad)
+_any_power = PowerGrad.of
 
 
 @public(
@@ -346,7 +347,7 @@ class GapGrad(Elementwise):
     tex = "{a} - {b}"
 
 
-gap = elementwise_function(GapGrad)
+gap = GapGrad.of
 
 
 def _same_infinity(a: Any, b: Any) -> Any:

@@ -15,8 +15,9 @@ from ..algebra import Elementwise
 from ..array import GradArray, lift
 from ..errors import message
 from ..lazy import special
-from ..record import apply, elementwise, elementwise_function
+from ..record import apply
 from ..registry import arr, case, public
+from ..short import elementwise
 from .arithmetic import negative
 from .compare import less, where
 from .complex import is_complex
@@ -135,7 +136,7 @@ class PolyGammaGrad(Elementwise):
 
 
 _real_polygamma = in_double(polygamma_values).__func__
-nth_polygamma = elementwise_function(PolyGammaGrad)
+nth_polygamma = PolyGammaGrad.of
 
 
 @public(

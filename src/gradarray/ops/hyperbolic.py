@@ -9,7 +9,7 @@ import numpy as np
 
 from ..algebra import Elementwise
 from ..choices import choice
-from ..record import elementwise
+from ..short import elementwise
 from .arithmetic import negative
 from .complex import is_complex
 from .powers import (

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..algebra import Elementwise
 from ..lazy import special
-from ..record import apply, elementwise_function
+from ..record import apply
 from .arithmetic import absorb, negative
 from .compare import equal, less, where
 from .exponential import exp, log
@@ -39,7 +39,7 @@ class LogOverPsiGrad(Elementwise):
     domain = ((0.3, 4.0), (0.3, 4.0))
 
 
-_log_over_psi = elementwise_function(LogOverPsiGrad)
+_log_over_psi = LogOverPsiGrad.of
 
 
 def _factor(first: Any, a: Any, m: int) -> Any:
@@ -71,7 +71,7 @@ class GammaDensityGrad(Elementwise):
     domain = ((0.5, 4.0), (0.3, 4.0))
 
 
-gamma_density = elementwise_function(GammaDensityGrad)
+gamma_density = GammaDensityGrad.of
 
 
 def _gammainc_slope(a: np.ndarray, x: np.ndarray, m: int) -> np.ndarray:
@@ -231,4 +231,4 @@ class LogGammaQuantileGrad(Elementwise):
     domain = ((0.5, 4.0), (0.2, 0.9))
 
 
-log_gamma_quantile = elementwise_function(LogGammaQuantileGrad)
+log_gamma_quantile = LogGammaQuantileGrad.of

@@ -18,7 +18,7 @@ from ..algebra import Linear
 from ..array import GradArray, lift, method, wrap
 from ..errors import DTypeError, ShapeError, message
 from ..graph import flags, mode
-from ..record import PLAIN, apply, recorded
+from ..record import PLAIN, apply
 from .join import unstack
 from .keys import ALL, BadIndex, BasicIndex, Reading, is_plain, read
 from .scatter import gather_at, put
@@ -152,7 +152,7 @@ def getitem(x: GradArray, key: Any) -> GradArray:
             else:
                 if len(keys) <= data.ndim:
                     index = (*keys, *(ALL,) * (data.ndim - len(keys)))
-                    return recorded(IndexGrad, x, data[keys], {"index": index})
+                    return IndexGrad.made(x, data[keys], {"index": index})
         if kind is np.ndarray and key.dtype.kind in "iu" and x.ndim:
             return gather_at(x, (key.astype(np.intp),), -x.ndim)
         return get(x, key)

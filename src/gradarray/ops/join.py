@@ -141,7 +141,7 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> GradArr
         )
     axis = one_axis(axis, xs[0].ndim, "concatenate")
     try:
-        y = apply(ConcatenateGrad, *xs, axis=axis)
+        y = ConcatenateGrad.of(*xs, axis=axis)
     except ValueError as error:
         raise _mismatch(xs, axis) or error from None
     return y if dtype is None else astype(y, dtype)
@@ -207,7 +207,7 @@ def stack(arrays: Any, axis: int = 0, dtype: Any = None) -> GradArray:
                     "They must be equal; ga.concatenate joins along an existing axis.",
                 )
             )
-    y = apply(StackGrad, *xs, axis=one_axis(axis, xs[0].ndim + 1, "stack"))
+    y = StackGrad.of(*xs, axis=one_axis(axis, xs[0].ndim + 1, "stack"))
     return y if dtype is None else astype(y, dtype)
 
 

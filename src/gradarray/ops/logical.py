@@ -9,8 +9,9 @@ import numpy as np
 
 from ..algebra import Elementwise
 from ..array import GradArray, lift
-from ..record import apply, elementwise
+from ..record import apply
 from ..registry import arr, case, public
+from ..short import elementwise
 
 __all__ = [
     "allclose",

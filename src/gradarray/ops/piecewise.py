@@ -10,8 +10,9 @@ from ..algebra import Elementwise
 from ..array import GradArray, lift
 from ..choices import Choice, choice
 from ..errors import ShapeError, message
-from ..record import apply, elementwise
+from ..record import apply
 from ..registry import arr, case, public
+from ..short import elementwise
 from .compare import equal, greater, where
 from .shape import reshape
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..algebra import Elementwise
 from ..choices import choice
-from ..record import elementwise, elementwise_function
+from ..short import elementwise
 from .arithmetic import negative
 from .compare import equal, where
 from .complex import is_complex
@@ -80,7 +80,7 @@ class ReciprocalOrGrad(Elementwise):
     domain = (0.5, 2.0)
 
 
-reciprocal_or = elementwise_function(ReciprocalOrGrad, "at_0")
+reciprocal_or = ReciprocalOrGrad.of
 
 VERTICAL = "upright: an infinite slope times a 0 from elsewhere is NaN; 0 leaves the point at rest"
 _sqrt_at_0 = choice(
@@ -114,7 +114,7 @@ class CoSquareGrad(Elementwise):
     tex = "1 - {x}^2"
 
 
-co_square = elementwise_function(CoSquareGrad)
+co_square = CoSquareGrad.of
 
 
 class RSqrtGrad(Elementwise):
@@ -194,7 +194,7 @@ class DirectionGrad(Elementwise):
     tex = r"\frac{{a}}{\sqrt{{a}^2 + {b}^2}}"
 
 
-direction = elementwise_function(DirectionGrad)
+direction = DirectionGrad.of
 
 
 def at_origin(a: Any, b: Any, value: float, elsewhere: Any) -> Any:

@@ -14,8 +14,9 @@ import numpy as np
 from ..algebra import Elementwise
 from ..array import GradArray, lift
 from ..choices import choice
-from ..record import apply, elementwise, elementwise_function
+from ..record import apply
 from ..registry import arr, case, public
+from ..short import elementwise
 from .arithmetic import STEP, negative
 from .complex import imag, is_complex, real
 from .exponential import exp2
@@ -278,7 +279,7 @@ class WholeGrad(Elementwise):
     tex = r"\operatorname{trunc} {x}"
 
 
-_fraction, _whole = elementwise_function(FractionGrad), elementwise_function(WholeGrad)
+_fraction, _whole = FractionGrad.of, WholeGrad.of
 
 
 @public(numpy=np.modf, cases=[case(arr(2, 3))])

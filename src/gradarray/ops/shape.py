@@ -12,10 +12,10 @@ from ..algebra import Linear, given
 from ..array import GradArray, has_values, lift, method
 from ..errors import ShapeError, message
 from ..graph import flags
-from ..record import apply, recorded
+from ..record import apply
 from ..registry import arr, case, public
 from ..standard import check_device
-from .axes import all_axes, one_axis
+from .axes import REVERSED, all_axes, one_axis
 
 __all__ = [
     "astype",
@@ -64,7 +64,7 @@ def reshape(x: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -
         except (ValueError, TypeError):
             pass  # said below, with the shapes
         else:
-            return recorded(ReshapeGrad, x, y, {"shape": y.shape})
+            return ReshapeGrad.made(x, y, {"shape": y.shape})
     x = lift(x, "reshape")
     shape = shape_of(shape)
     if -1 in shape or math.prod(shape) != math.prod(x.shape):
@@ -174,11 +174,11 @@ def transpose(x: Any, axes: Any = None) -> GradArray:
     """
     if axes is None and isinstance(x, GradArray) and not flags.special:
         y = x._data.T
-        return recorded(TransposeGrad, x, y, {"axes": tuple(range(-1, -y.ndim - 1, -1))})
+        return TransposeGrad.made(x, y, {"axes": REVERSED[y.ndim]})
     x = lift(x, "transpose")
     ndim = x.ndim
     if axes is None:
-        return apply(TransposeGrad, x, axes=tuple(range(-1, -ndim - 1, -1)))
+        return apply(TransposeGrad, x, axes=REVERSED[ndim])
     order = tuple([one_axis(a, ndim, "transpose") for a in axes])
     if len(order) != ndim or len(set(order)) != ndim:
         raise ShapeError(
@@ -202,7 +202,7 @@ def _transpose_method(x: GradArray, *axes: Any) -> GradArray:
     return transpose(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
 
 
-_t: Any = property(lambda x: transpose(x), doc="The array with its axes reversed.")
+_t: Any = property(transpose, doc="The array with its axes reversed.")
 method("T")(_t)
 
 

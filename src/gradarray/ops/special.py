@@ -18,8 +18,7 @@ from ..algebra import Elementwise
 from ..array import lift
 from ..errors import DTypeError, message
 from ..lazy import special
-from ..record import elementwise, elementwise_function
-from ..registry import public
+from ..short import elementwise
 from .arithmetic import negative
 from .compare import less, where
 from .complex import is_complex
@@ -35,7 +34,7 @@ _SQRT_2PI = math.sqrt(2 * math.pi)
 
 def function_of(op: type[Elementwise], **declared: Any) -> Callable[..., Any]:
     """The public function of an elementwise op that is found in `gradarray.special` only."""
-    return public(op=op, name=f"special.{op.name}", **declared)(elementwise_function(op))
+    return elementwise(op, name=f"special.{op.name}", **declared)
 
 
 def integer_order(op: str, n: Any) -> Any:
@@ -74,7 +73,7 @@ class GaussGrad(Elementwise):
     tex = r"e^{{-c {x}^2}}"
 
 
-gauss = elementwise_function(GaussGrad, "c")
+gauss = GaussGrad.of
 
 
 def normal_density(x: Any) -> Any:
@@ -122,7 +121,7 @@ class HazardGrad(Elementwise):
     domain = (-4.0, 3.0)
 
 
-hazard = elementwise_function(HazardGrad)
+hazard = HazardGrad.of
 
 
 def _fraction(t: np.ndarray, n: int, terms: int) -> np.ndarray:
@@ -158,7 +157,7 @@ class MomentsGrad(Elementwise):
     tex = r"r_n({t})"
 
 
-moments = elementwise_function(MomentsGrad, "n")
+moments = MomentsGrad.of
 
 
 # The error function -------------------------------------------------------------------------------
@@ -230,7 +229,7 @@ class ErfInvSlopeGrad(Elementwise):
     tex = r"\frac{\sqrt\pi}{2} e^{(\operatorname{erf}^{-1} {x})^2}"
 
 
-_erfinv_slope = elementwise_function(ErfInvSlopeGrad)
+_erfinv_slope = ErfInvSlopeGrad.of
 
 
 class ErfInvGrad(Elementwise):
@@ -263,7 +262,7 @@ class ErfcInvSlopeGrad(Elementwise):
     domain = (0.2, 1.8)
 
 
-_erfcinv_slope = elementwise_function(ErfcInvSlopeGrad)
+_erfcinv_slope = ErfcInvSlopeGrad.of
 
 
 class ErfcInvGrad(Elementwise):
@@ -343,7 +342,7 @@ class NdtriSlopeGrad(Elementwise):
     domain = (0.1, 0.9)
 
 
-_ndtri_slope = elementwise_function(NdtriSlopeGrad)
+_ndtri_slope = NdtriSlopeGrad.of
 
 
 class NdtriGrad(Elementwise):

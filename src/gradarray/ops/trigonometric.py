@@ -10,8 +10,9 @@ import numpy as np
 from ..algebra import Elementwise
 from ..array import GradArray, lift
 from ..choices import choice
-from ..record import apply, elementwise
+from ..record import apply
 from ..registry import arr, case, public
+from ..short import elementwise
 from .arithmetic import negative
 from .complex import imag, is_complex, real
 from .powers import (

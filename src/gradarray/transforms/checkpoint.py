@@ -226,6 +226,7 @@ def node_for(
     node.parents = parents
     node.saved = tuple(x._data for x in arrays)
     node.params = {}
+    node.form = None
     node.metas = ([(y.shape, y.dtype) for y in ys],)
     node.plan = plan or Recomputation(function, len(arrays))  # type: ignore[assignment]
     node.random = state

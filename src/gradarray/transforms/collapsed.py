@@ -159,7 +159,7 @@ class CollapsedWalk:
 
     def _chosen(self, node: Any, xs: list[Any]) -> Second | None:
         """where: what is not chosen is exactly 0."""
-        cond, form = self.value(node, 0), node.metas[0]
+        cond, form = self.value(node, 0), node.form
         out = []
         for part in ("first", "second"):
             parts = [None if x is None else getattr(x, part) for x in xs[1:]]

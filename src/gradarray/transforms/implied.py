@@ -59,7 +59,7 @@ def implied(f: Equations, x: Any, operator: Operator, solve: Any = None) -> Grad
     node = ImpliedGrad()
     node.parents = tuple(operator.captured)
     node.saved = (x,)
-    node.metas = None
+    node.metas = node.form = None
     node.params = None
     node.plan = Implication(f, operator, solve or operator.solve)  # type: ignore[assignment]
     node.seq = next_seq()
