@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..algebra import Elementwise, Kind, Linear, Reduction, given
+from ..algebra import Elementwise, Reduction, given
 from ..array import GradArray, lift
 from ..choices import choice
 from ..errors import ShapeError, message
@@ -21,7 +21,7 @@ from .complex import is_complex, real
 from .control import stop_gradient
 from .exponential import exp, log
 from .logical import isfinite
-from .shape import expand_dims, reshape
+from .shape import reshape
 
 __all__ = [
     "all",
@@ -52,7 +52,7 @@ DISTINCT = [
 _BOOLS = [case(arr(2, 3, kind="bool"), axis=1), case(arr(3)), case(arr(2, 3), keepdims=True)]
 
 
-def over_axes(op: type[Kind], x: Any, axis: Any, keepdims: bool, **params: Any) -> GradArray:
+def over_axes(op: type[Reduction], x: Any, axis: Any, keepdims: bool, **params: Any) -> GradArray:
     """Apply a reduction over `axis`, made canonical."""
     if not isinstance(x, GradArray):
         x = lift(x, op.name)
@@ -90,25 +90,7 @@ def as_dtype(x: Any, dtype: Any) -> Any:
     return x if x.dtype == dtype else given.astype(x, dtype)
 
 
-def _mean(x: Any, axis: Any, keepdims: bool) -> Any:
-    y = np.add.reduce(x, axis, keepdims=keepdims)
-    return y / (x.size // y.size) if y.size else y
-
-
-def _share_of_mean(y_bar: Any, x_like: Any, axis: Any, keepdims: bool) -> Any:
-    share = y_bar * (1 / (counted(x_like.shape, axis, "mean") or 1))
-    return share if keepdims or not axis else expand_dims(share, axis)
-
-
-class MeanGrad(Linear):
-    r"""y = \frac1n \sum_i x_i over `axis`, n values of a floating dtype."""
-
-    forward = _mean
-    transpose = _share_of_mean  # the same to each, which the kinds' projection spreads
-    tex = r"\operatorname{mean} {x}"
-
-
-@public(numpy=np.mean, op=MeanGrad, method=True, cases=AXES)
+@public(numpy=np.mean, method=True, cases=AXES)
 def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> GradArray:
     r"""y = \frac1n \sum_i x_i over `axis`, n values. dy/dx_i = 1/n.
 
@@ -124,7 +106,7 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
         result, dtype = np.dtype(np.float16), np.dtype(np.float32)  # a sum of them overflows soon
     if dtype is not None:
         x = as_dtype(x, dtype)
-    y = over_axes(MeanGrad, x, axis, keepdims)
+    y = over_axes(SumGrad, x, axis, keepdims) / counted(x.shape, axis, "mean")
     return y if result is None else as_dtype(y, result)
 
 
