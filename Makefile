@@ -47,6 +47,7 @@ clean:
 $(VENV)/.demo $(VENV)/.test: $(VENV)/.%: pyproject.toml | $(VENV)/.made
 	@echo "installing gradarray and what 'make $*' needs into $(VENV)"
 	@$(VENV)/bin/python $(PIP_INSTALL) --editable '.[$*]'
+	@$(VENV)/bin/python -m compileall -q src
 	@touch $@
 
 $(BENCH)/.bench: pyproject.toml benchmarks/requirements.txt | $(BENCH)/.made

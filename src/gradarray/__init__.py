@@ -95,27 +95,35 @@ from .transforms.sparse import (
     sparse_jacobian,
 )
 
-from . import nn, optim, train  # isort: skip - they need what is above
-from .train import Model, Sequential, load  # isort: skip
+from . import nn, optim  # isort: skip - they need what is above
 
 _PARTS = (
     *("fft", "implicit", "linalg", "nn", "optim"),
-    *("compile", "random", "special", "testing", "train", "tree"),
+    *("random", "special", "testing", "train", "tree"),
 )
+
+# Not worth the time of those who do not use them: imported when they are first asked for.
+_LATE = {
+    "testing": ".testing",
+    "train": ".train",
+    **dict.fromkeys(("Model", "Sequential", "load"), ".train"),
+    "compile": ".compiler.compile",  # it brings LLVM with it
+}
 
 
 def __dir__() -> list[str]:
-    return namespace.visible(globals(), *_PARTS)
+    return sorted({*namespace.visible(globals(), *_PARTS), *_LATE})
 
 
 if TYPE_CHECKING:
-    from . import testing
+    from . import testing, train
     from .compiler.compile import compile
+    from .train import Model, Sequential, load
 else:  # a type checker is to see what is missing
 
     def __getattr__(name: str) -> Any:
-        if name == "testing":  # for those who test, and not worth the time of those who do not
-            return import_module(".testing", __name__)
-        if name == "compile":  # it brings LLVM with it
-            return import_module(".compiler.compile", __name__).compile
-        raise namespace.no_function(name)
+        if name not in _LATE:
+            raise namespace.no_function(name)
+        module = import_module(_LATE[name], __name__)
+        value = module if _LATE[name] == f".{name}" else getattr(module, name)
+        return globals().setdefault(name, value)
