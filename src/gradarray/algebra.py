@@ -625,6 +625,7 @@ class _Given:
     pull_through: Callable[..., Any]
     absorb: Callable[..., Any]
     sum: Callable[..., Any]
+    sum_over: Callable[..., Any]
     expand_dims: Callable[..., Any]
     broadcast_to: Callable[..., Any]
     reshape: Callable[..., Any]
@@ -682,7 +683,7 @@ def project(c: Any, like: Any) -> Any:
                 ]
             )
             if axes:
-                c = given.sum(c, axis=axes, keepdims=True)
+                c = given.sum_over(c, axes, True)
             if c.shape != target:
                 c = given.reshape(c, target) if extra else given.broadcast_to(c, target)
     return c if c.dtype is dtype else _cast(c, dtype)
@@ -714,6 +715,6 @@ def expand(c: Any, params: dict[str, Any]) -> Any:
 
 
 def contract_axes(x: Any, params: dict[str, Any]) -> Any:
-    return given.sum(x, axis=params["axis"], keepdims=params["keepdims"])
+    return given.sum_over(x, params["axis"], params["keepdims"])
 
 

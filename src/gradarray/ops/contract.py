@@ -31,7 +31,7 @@ __all__ = [
 def _swap(x: Any) -> Any:
     """The transposed matrices of a stack."""
     n = x.ndim
-    return transpose(x, (*range(n - 2), n - 1, n - 2))
+    return transpose(x) if n == 2 else transpose(x, (*range(n - 2), n - 1, n - 2))
 
 
 def _flat(x: Any) -> Any:

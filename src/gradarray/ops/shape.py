@@ -72,7 +72,7 @@ def reshape(x: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -
     _check_order(order, "reshape")
     if order == "F":
         return transpose(reshape(transpose(x), shape[::-1]))
-    return apply(ReshapeGrad, x, shape=shape)
+    return ReshapeGrad.of(x, shape)
 
 
 def _placed(x: Any, shape: Any, order: str, copy: bool) -> Any:
@@ -141,7 +141,7 @@ def _reshape_method(x: GradArray, *shape: Any, order: str = "C") -> GradArray:
 class TransposeGrad(Linear):
     """y = x with its axes permuted (negative axes)."""
 
-    forward = staticmethod(lambda x, axes: np.transpose(x, axes))
+    forward = staticmethod(lambda x, axes: x.transpose(axes))
     transpose = staticmethod(lambda y_bar, axes: apply(TransposeGrad, y_bar, axes=_inverse(axes)))
     tex = r"{x}^T"
 
@@ -178,7 +178,7 @@ def transpose(x: Any, axes: Any = None) -> GradArray:
     x = lift(x, "transpose")
     ndim = x.ndim
     if axes is None:
-        return apply(TransposeGrad, x, axes=REVERSED[ndim])
+        return TransposeGrad.of(x, REVERSED[ndim])
     order = tuple([one_axis(a, ndim, "transpose") for a in axes])
     if len(order) != ndim or len(set(order)) != ndim:
         raise ShapeError(
@@ -188,7 +188,7 @@ def transpose(x: Any, axes: Any = None) -> GradArray:
                 "Name each axis once.",
             )
         )
-    return apply(TransposeGrad, x, axes=order)
+    return TransposeGrad.of(x, order)
 
 
 permute_dims = transpose
@@ -228,7 +228,7 @@ def expand_dims(x: Any, axis: Any) -> GradArray:
     x = lift(x, "expand_dims")
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
     ndim = (x.ndim if hasattr(x, "ndim") else 0) + count
-    return apply(ExpandDimsGrad, x, axis=all_axes(axis, ndim, "expand_dims"))
+    return ExpandDimsGrad.of(x, all_axes(axis, ndim, "expand_dims"))
 
 
 def _no_fit(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
@@ -275,7 +275,7 @@ def broadcast_to(x: Any, shape: Any) -> GradArray:
     GradArray([[1., 2.],
                [1., 2.]], dtype=float64)
     """
-    return apply(BroadcastToGrad, lift(x, "broadcast_to"), shape=shape_of(shape))
+    return BroadcastToGrad.of(lift(x, "broadcast_to"), shape_of(shape))
 
 
 class AsTypeGrad(Linear):
