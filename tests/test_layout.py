@@ -11,7 +11,8 @@ PACKAGE = ROOT / "src" / "gradarray"
 # Each layer may import from itself and from those before it.
 LAYERS = [
     {"errors", "namespace", "tree", "types", "lazy", "graph", "array", "registry", "choices"}
-    | {"algebra", "complaints", "custom", "record", "short", "written", "protocols"}
+    | {"algebra", "complaints", "custom", "plan", "project", "record", "short", "written"}
+    | {"protocols"}
     | {"standard", "dtypes", "dlpack"},
     {"ops"},
     {"transforms", "random", "linalg", "fft", "special"},

@@ -16,10 +16,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import graph
-from .algebra import RECORDED_SWEEP, Kind, Plan, Rule, at_end, given, project, spread
+from .algebra import Kind, at_end, given
 from .array import GradArray, is_foreign, read_only, wrap
 from .errors import RuleError, message
 from .graph import Grad, Meta, mode, recording
+from .plan import RECORDED_SWEEP, Plan, Rule
+from .project import project, spread
 
 
 class Custom(Kind, internal=True):

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from . import graph
-from .algebra import Kind, Plan, given
+from .algebra import Kind, given
 from .array import GradArray, from_user, is_foreign, lift, wrap
 from .complaints import ERRORS, explain
 from .errors import message
 from .graph import Grad, flags, mode, next_seq
+from .plan import Plan
 
 new = object.__new__
 

@@ -15,10 +15,11 @@ from collections.abc import Callable
 from typing import Any
 
 from . import registry
-from .algebra import Elementwise, Kind, Linear, Multilinear, Reduction, form, formed, forms
+from .algebra import Elementwise, Kind, Linear, Multilinear, Reduction
 from .array import GradArray
 from .complaints import ERRORS, explain
 from .graph import flags, mode, next_seq
+from .plan import form, formed, forms
 from .record import PLAIN, apply, kept_constant, new
 from .written import written
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..algebra import Elementwise, absorb_raw, given
+from ..algebra import Elementwise, given
 from ..array import GradArray, lift
 from ..choices import choice
+from ..project import absorb_raw
 from ..record import apply
 from ..registry import arr, case, public
 from ..short import elementwise

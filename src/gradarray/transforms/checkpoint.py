@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from .. import graph, tree
-from ..algebra import RECORDED_SWEEP, given
+from ..algebra import given
 from ..array import GradArray, lift, wrap
 from ..errors import check_function
 from ..graph import Grad, mode, next_seq
 from ..ops.control import alias
+from ..plan import RECORDED_SWEEP
 from ..random.stream import generators
 from ..record import handle_on
 from . import push

@@ -17,23 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import graph
-from ..algebra import (
-    RECORDED_SWEEP,
-    Elementwise,
-    Linear,
-    Multilinear,
-    Reduction,
-    Rule,
-    absorb,
-    contract_axes,
-    given,
-    spread,
-)
+from ..algebra import Elementwise, Linear, Multilinear, Reduction, given
 from ..array import GradArray, wrap
 from ..ops.compare import WhereGrad
 from ..ops.contract import MatMulGrad
 from ..ops.join import stack
 from ..ops.powers import square
+from ..plan import RECORDED_SWEEP, Rule
+from ..project import absorb, contract_axes, spread
 from ..record import PickGrad
 from .batch import Level, batched, on_level
 from .checkpoint import RecomputedGrad

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import graph
-from ..algebra import RECORDED_SWEEP, given
+from ..algebra import given
 from ..array import GradArray, lift, wrap
 from ..errors import GraphError, message
 from ..graph import Grad, mode, next_seq
+from ..plan import RECORDED_SWEEP
 from ..record import handle_on
 from .batch import Batched, base, later_levels, rewrap
 from .operator import Operator, on_levels

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..algebra import absorb, given
+from ..algebra import given
 from ..array import GradArray, wrap
+from ..project import absorb
 from .orders import closure
 from .series import MISSING, UNSET, Series, Walk, factors_of, moves
 

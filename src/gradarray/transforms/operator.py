@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from .. import graph
-from ..algebra import PLAIN_SWEEP, RECORDED_SWEEP
 from ..array import GradArray, wrap
 from ..errors import ConvergenceError, ShapeError, message
 from ..graph import Grad, mode
 from ..lazy import linalg
 from ..ops.control import alias
+from ..plan import PLAIN_SWEEP, RECORDED_SWEEP
 from .batch import Level, base, batched, on_level, only_levels
 from .checkpoint import captured_by, recording_here
 from .krylov import METHODS

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from .. import graph, tree
-from ..algebra import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP, at_end, given
+from ..algebra import at_end, given
 from ..array import GradArray, data_of, method, wrap
 from ..errors import DTypeError, GraphError, ShapeError, check_function, message
 from ..graph import Grad, Leaf, mode
 from ..ops.indexing import Placed
+from ..plan import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP
 from ..record import PickGrad
 from .analytic import check_arguments, check_results
 from .arguments import Arguments, call, completed, matching, outputs, scalar_output

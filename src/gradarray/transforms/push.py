@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from .. import graph, tree
-from ..algebra import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP
 from ..array import GradArray, data_of, wrap
 from ..errors import message
 from ..graph import Grad, mode
+from ..plan import ABSORBING_SWEEP, PLAIN_SWEEP, RECORDED_SWEEP
 from ..record import PickGrad
 from .arguments import Arguments, call, completed, matching, outputs
 from .batch import Batched, entering, later_levels, only_levels, plainly

@@ -19,26 +19,13 @@ from typing import Any
 import numpy as np
 
 from .. import graph, protocols
-from ..algebra import (
-    PLAIN_SWEEP,
-    RECORDED_SWEEP,
-    Elementwise,
-    Kind,
-    Linear,
-    Multilinear,
-    Reduction,
-    Rule,
-    absorb,
-    absorb_raw,
-    contract_axes,
-    expand,
-    given,
-    spread,
-)
+from ..algebra import Elementwise, Kind, Linear, Multilinear, Reduction, given
 from ..array import GradArray, wrap
 from ..errors import RuleError, message
 from ..graph import Grad, Meta, mode
 from ..ops import indexing
+from ..plan import PLAIN_SWEEP, RECORDED_SWEEP, Rule
+from ..project import absorb, absorb_raw, contract_axes, expand, spread
 from ..record import PickGrad
 from .checkpoint import RecomputedGrad
 from .implied import ImpliedGrad

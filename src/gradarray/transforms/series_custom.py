@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from .. import custom, graph
-from ..algebra import given, spread
+from ..algebra import given
 from ..array import GradArray, wrap
 from ..custom import Custom
 from ..errors import RuleError, message
 from ..graph import Meta
+from ..project import spread
 from .series import KINDS, MISSING, UNSET, Make, Series, Walk, arguments, form_of, moves
 
 

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import graph, tree
-from ..algebra import RECORDED_SWEEP
 from ..array import GradArray, lift, wrap
 from ..errors import GraphError, message
 from ..graph import Grad, mode, next_seq, no_grad
 from ..ops.join import stack
+from ..plan import RECORDED_SWEEP
 from .checkpoint import (
     Recomputation,
     captured_by,

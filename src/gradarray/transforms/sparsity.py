@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import graph
-from ..algebra import PLAIN_SWEEP, Elementwise, Linear, Reduction
+from ..algebra import Elementwise, Linear, Reduction
 from ..array import GradArray
 from ..custom import Custom
 from ..graph import Grad
 from ..lazy import sparse
+from ..plan import PLAIN_SWEEP
 from ..record import PickGrad
 
 
