@@ -31,6 +31,7 @@ class Problem(NamedTuple):
     calls: dict[str, Call]
     rtol: float = 1e-9
     memory: bool = False  # is the peak measured?
+    like: str = "PyTorch"  # how the names of those begin that do the same in PyTorch
     # What is asked beside the fastest PyTorch: (a call, at most so much of its time, its memory).
     bars: tuple[tuple[str, float | None, float | None], ...] = ()
 
@@ -244,7 +245,8 @@ def jet(points: int) -> Problem:
 LAPLACIAN_SIZES = (50, 128, 128, 128, 1)
 
 
-def laplacian(points: int = 64) -> Problem:
+def laplacian(trained: bool, points: int = 64) -> Problem:
+    """The value, or its mean square's gradient by the weights, as a differential equation asks."""
     rng = np.random.default_rng(2)
     sizes = LAPLACIAN_SIZES
     weights = [
@@ -252,65 +254,78 @@ def laplacian(points: int = 64) -> Problem:
         for m, n in itertools.pairwise(sizes)
         for w in (rng.standard_normal((m, n)) / np.sqrt(m), 0.1 * rng.standard_normal(n))
     ]
-    x = rng.standard_normal((points, sizes[0]))
+    x, units = rng.standard_normal((points, sizes[0])), np.eye(sizes[0])
 
     def net(weights: Any, x: Any, tanh: Callable[[Any], Any]) -> Any:
         for w, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
             x = tanh(x @ w + b)
         return (x @ weights[-2] + weights[-1])[..., 0]
 
-    ws, x_ga = [ga.array(w) for w in weights], ga.array(x)
-    ours = ga.laplacian(lambda x: net(ws, x, ga.tanh), axis=-1)
+    x_ga, seeds = ga.array(x), ga.array(np.repeat(units[:, None], points, 1))
 
-    units = np.eye(sizes[0])
-    gradient = ga.grad(lambda x: net(ws, x, ga.tanh).sum())
+    def collapsed(ws: Any, chunk: int | None = None) -> Any:
+        return ga.laplacian(lambda x: net(ws, x, ga.tanh), axis=-1, chunk=chunk)(x_ga)
 
-    def batched() -> Any:
-        pull = ga.vjp(gradient, x_ga)[1]
-        seeds = ga.array(np.repeat(units[:, None], points, 1))
+    def pull_of_gradient(ws: Any) -> Any:
+        return ga.vjp(ga.grad(lambda x: net(ws, x, ga.tanh).sum()), x_ga)[1]
+
+    def batched(ws: Any) -> Any:
+        pull = pull_of_gradient(ws)
         return (ga.vmap(lambda e: pull(e)[0])(seeds) * seeds).sum((0, 2))
 
-    def looped() -> Any:
-        pull = ga.vjp(gradient, x_ga)[1]
-        total = 0
-        for k, e in enumerate(units):
-            total = total + pull(np.broadcast_to(e, x.shape).copy())[0][:, k]
-        return total
+    def looped(ws: Any) -> Any:
+        pull = pull_of_gradient(ws)
+        return sum(
+            pull(np.broadcast_to(e, x.shape).copy())[0][:, k] for k, e in enumerate(units)
+        )
 
-    tws, tx = tuple(map(torch.tensor, weights)), torch.tensor(x)
-    torch_hessians = torch.func.vmap(torch.func.hessian(lambda x: net(tws, x, torch.tanh)))
-    torch_gradient = torch.func.grad(lambda x: net(tws, x, torch.tanh).sum())
-    torch_units = torch.tensor(units)
+    x_torch, torch_units = torch.tensor(x), torch.tensor(units)
 
-    def torch_pushed() -> Any:
+    def torch_trace(ws: Any) -> Any:
+        hessians = torch.func.vmap(torch.func.hessian(lambda x: net(ws, x, torch.tanh)))
+        return torch.einsum("bii->b", hessians(x_torch))
+
+    def torch_pushed(ws: Any) -> Any:
+        gradient = torch.func.grad(lambda x: net(ws, x, torch.tanh).sum())
+
         def one(e: Any) -> Any:
             e = e.expand(points, -1)
-            return (torch.func.jvp(torch_gradient, (tx,), (e,))[1] * e).sum(-1)
+            return (torch.func.jvp(gradient, (x_torch,), (e,))[1] * e).sum(-1)
 
         return torch.func.vmap(one)(torch_units).sum(0)
-
-    jws, jx = list(map(jnp.array, weights)), jnp.array(x)
 
     def in_jax(ws: Any, x: Any) -> Any:
         return jax.vmap(lambda x: jnp.trace(jax.hessian(lambda x: net(ws, x, jnp.tanh))(x)))(x)
 
+    def asked(grad: Callable[..., Any], f: Callable[..., Any]) -> Callable[..., Any]:
+        return grad(lambda *args: (f(*args) ** 2).mean()) if trained else f
+
+    ws, tws, jws = ([a(w) for w in weights] for a in (ga.array, torch.tensor, jnp.array))
+    ours = {
+        "": asked(ga.grad, collapsed),
+        ", nested reverse, batched": asked(ga.grad, batched),
+        ", nested reverse, one by one": asked(ga.grad, looped),
+    }
+    if not trained:  # nested reverse one by one holds one direction; so can the collapsed walk
+        ours[", five directions at a time"] = functools.partial(collapsed, chunk=5)
+    in_torch = {
+        "trace of `vmap(hessian)`": asked(torch.func.grad, torch_trace),
+        "`vmap(jvp(grad))`": asked(torch.func.grad, torch_pushed),
+    }
+    half = 0.5 if trained else None  # one by one nothing stays but the sum, unless it is trained
     return Problem(
-        f"Laplacian of an MLP 50-128-128-128-1 at {points} points",
+        ("Gradient of a loss of the Laplacian" if trained else "Laplacian")
+        + f" of an MLP 50-128-128-128-1 at {points} points",
         {
-            "gradarray": lambda: ours(x_ga),
-            "gradarray, nested reverse, batched": batched,
-            "gradarray, nested reverse, one by one": looped,
-            "PyTorch, trace of `vmap(hessian)`": lambda: torch.einsum(
-                "bii->b", torch_hessians(tx)
-            ),
-            "PyTorch, `vmap(jvp(grad))`": torch_pushed,
-            **jax_calls("", in_jax, jws, jx),
+            **{f"gradarray{name}": functools.partial(f, ws) for name, f in ours.items()},
+            **{f"PyTorch, {name}": functools.partial(f, tws) for name, f in in_torch.items()},
+            **jax_calls("", asked(jax.grad, in_jax), jws, jnp.array(x)),
         },
         memory=True,
         bars=(
             ("JAX, jitted", 1.0, None),
             ("gradarray, nested reverse, batched", 0.5, 0.5),
-            ("gradarray, nested reverse, one by one", 0.5, None),
+            ("gradarray, nested reverse, one by one", 0.5, half),
         ),
     )
 
@@ -453,6 +468,7 @@ def loop(size: int = 500) -> Problem:
             ),
         },
         memory=True,
+        like="PyTorch, `checkpoint`",
         bars=(("gradarray, every step kept", None, 0.1), ("JAX, jitted, `scan`", None, 0.1)),
     )
 
@@ -463,7 +479,8 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "per_sample": per_sample,
     "jet": functools.partial(jet, 1),
     "jets": functools.partial(jet, 10_000),
-    "laplacian": laplacian,
+    "laplacian": functools.partial(laplacian, False),
+    "laplacian_loss": functools.partial(laplacian, True),
     "sparse": sparse_jacobian,
     "colored": colored_jacobian,
     "loop": loop,

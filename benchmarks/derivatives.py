@@ -107,7 +107,7 @@ class Bar(NamedTuple):
 
     def row(self) -> list[str]:
         verdict = "met" if self.found <= self.aim else f"missed, {self.found / self.aim:.2f} times"
-        cells = [f"{self.aim:.2f}", f"**{self.found:.2f}**", verdict]
+        cells = [f"{self.aim:g}", f"**{figure(self.found)}**", verdict]
         return [self.problem, self.other, self.what, *cells]
 
 
@@ -127,7 +127,7 @@ def measured(key: str, rounds: int) -> tuple[str, list[Bar]]:
         if memory:
             row += [figure(memory[name]), figure(memory[OURS] / max(memory[name], 0.01))]
         rows.append(row)
-    in_torch = [name for name in samples if name.startswith("PyTorch")]
+    in_torch = [name for name in samples if name.startswith(problem.like)]
     fastest = min(in_torch, key=lambda name: median(samples[name]))
     bars = []
     for other, of_time, of_memory in ((fastest, 1.0, None), *problem.bars):
@@ -172,9 +172,9 @@ def main() -> None:
         "# Derivatives\n\n"
         + machine(["gradarray", "numpy", "torch", "jax"])
         + "\n\nOne thread for each library; contenders take turns in one run; figures are medians\n"
-        "ratios are taken inside a round, below 1 gradarray is faster or smaller. gradarray and\n"
-        "PyTorch run eagerly. All calls of a problem were checked to give the same numbers. The\n"
-        "peak is that of the process in a second call, above what stood before it. The first\n"
+        "and ratios are taken inside a round: below 1 gradarray is faster or smaller. gradarray\n"
+        "and PyTorch run eagerly. All calls of a problem were checked to give the same numbers.\n"
+        "The peak is that of the process in a second call, above what stood before it. The first\n"
         "call of a jitted function compiles it."
     )
     print(intro, flush=True)
