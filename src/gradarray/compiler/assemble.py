@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from . import rules
+from . import expansions, rules
 from .abstract import Abstract
+from .expand import expanded
 from .loops import Buffer
 from .lower import Host, Lowering, Memory, View, contiguous
 from .program import Program, Step
 from .split import Split, splits_of
 from .tiles import tiled
 
-_RULES = rules  # imported for what it declares
+_DECLARED = expansions, rules  # imported for what it declares
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Assembled:
 
 
 def assemble(program: Program) -> Assembled:
+    program = expanded(program)
     memory = Memory()
     views: dict[Abstract, View] = {}
     for v in program.inputs:

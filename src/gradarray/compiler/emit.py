@@ -22,11 +22,13 @@ def neutral(combine: str, dtype: np.dtype) -> Any:
     if combine in ("mul", "and"):
         return 1
     if dtype.kind == "f":
+        if combine in ("fmin", "fmax"):
+            return math.nan  # loses to everything
         return math.inf if combine == "min" else -math.inf
     if dtype == BOOL:
         return combine == "min"
     info = np.iinfo(dtype)
-    return info.max if combine == "min" else info.min
+    return info.max if combine in ("min", "fmin") else info.min
 
 
 class Module:

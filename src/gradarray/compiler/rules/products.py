@@ -1,276 +1,24 @@
-"""Rules: how ops that are not elementwise become loops, one entry per op."""
+"""Products: blocks of registers, calls of BLAS, or loops over all labels."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..ops.arithmetic import AbsorbGrad
-from ..ops.complex import ConjGrad, RealGrad
-from ..ops.contract import MatMulGrad
-from ..ops.control import AliasGrad
-from ..ops.einsum import ContractGrad
-from ..ops.indexing import IndexGrad, PlaceGrad
-from ..ops.join import ConcatenateGrad, SplitGrad, StackGrad, UnstackGrad
-from ..ops.reduce import AllGrad, AnyGrad, MaxGrad, MinGrad, SumGrad
-from ..ops.scan import ProdGrad
-from ..ops.shape import AsTypeGrad, BroadcastToGrad, ExpandDimsGrad, ReshapeGrad, TransposeGrad
-from .abstract import Abstract
-from .expr import leaf, make
-from .loops import Access, Buffer, Contract, Fill, Gemm, Loop, Nest, Store, Sum, Turn, Var
-from .lower import SMALL, Lowering, View, contiguous, rule
-from .machine import host
-from .program import Step
-from .scalar import Unsupported
-
-# The same data under other strides ----------------------------------------------------------------
-
-
-def _seen(low: Lowering, step: Step, view: View) -> None:
-    """The result is a view of the operand's memory."""
-    low.define(step.values[0], view, low.when(step.operands[0]))
-
-
-@rule(AliasGrad, RealGrad, ConjGrad)
-def _same(low: Lowering, step: Step) -> Any:
-    x, y = step.operands[0], step.values[0]
-    if x.dtype.kind == "c":
-        return NotImplemented
-    low.elementwise([x], y, lambda x: x)
-    return None
-
-
-@rule(AsTypeGrad)
-def _astype(low: Lowering, step: Step) -> Any:
-    x, y = step.operands[0], step.values[0]
-    low.elementwise([x], y, lambda x: x.astype(y.dtype))
-
-
-@rule(TransposeGrad)
-def _transpose(low: Lowering, step: Step) -> None:
-    v = low.memory(step.operands[0])
-    order = [a % len(v.shape) for a in step.params["axes"]]
-    shape, strides = (tuple(s[a] for a in order) for s in (v.shape, v.strides))
-    _seen(low, step, replace(v, shape=shape, strides=strides))
-
-
-@rule(ExpandDimsGrad)
-def _expand_dims(low: Lowering, step: Step) -> None:
-    v, y = low.memory(step.operands[0]), step.values[0]
-    new = {a % y.ndim for a in step.params["axis"]}
-    old = iter(v.strides)
-    strides = tuple(0 if a in new else next(old) for a in range(y.ndim))
-    _seen(low, step, replace(v, shape=y.shape, strides=strides))
-
-
-@rule(BroadcastToGrad)
-def _broadcast(low: Lowering, step: Step) -> None:
-    _seen(low, step, low.memory(step.operands[0]).broadcast(step.values[0].shape))
-
-
-@rule(ReshapeGrad)
-def _reshape(low: Lowering, step: Step) -> None:
-    x, y = step.operands[0], step.values[0]
-    view = reshaped(low.memory(x), y.shape)
-    if view is None:
-        view = reshaped(low._copied(x), y.shape)
-        assert view is not None
-        low.define(y, view, len(low.items))
-    else:
-        _seen(low, step, view)
-
-
-def reshaped(v: View, shape: tuple[int, ...]) -> View | None:
-    """The view in another shape, if strides can say it."""
-    if math.prod(shape) == 0 or v.contiguous:
-        return replace(v, shape=shape, strides=contiguous(shape))
-    old = [(n, s) for n, s in zip(v.shape, v.strides) if n != 1]
-    strides: list[int] = []
-    at = 0
-    k = 0
-    shape_left = list(shape)
-    while k < len(shape_left):
-        n = shape_left[k]
-        if n == 1:
-            strides.append(0)
-            k += 1
-            continue
-        # Take as many old axes as are needed for some of the new ones.
-        first, have, start = k, 1, at
-        want = 1
-        while True:
-            if have < want or (have == 1 and start == at):
-                if at == len(old):
-                    return None
-                have *= old[at][0]
-                at += 1
-            if want < have:
-                want *= shape_left[k]
-                k += 1
-                if want > have and at == len(old):
-                    return None
-            if want == have:
-                break
-            if want < have and k == len(shape_left):
-                return None
-        parts = old[start:at]
-        for (_n1, s1), (n2, s2) in itertools.pairwise(parts):
-            if s1 != n2 * s2:
-                return None
-        inner = parts[-1][1]
-        found = []
-        for n in reversed(shape_left[first:k]):
-            found.append(inner)
-            inner *= n
-        strides += found[::-1]
-    return replace(v, shape=shape, strides=tuple(strides))
-
-
-@rule(IndexGrad)
-def _index(low: Lowering, step: Step) -> Any:
-    x = step.operands[0]
-    view = indexed(low.memory(x), step.params["index"])
-    _seen(low, step, view)
-
-
-def indexed(v: View, index: Sequence[Any]) -> View:
-    """v[..., *index], a basic index."""
-    offset = v.offset
-    given = sum(1 for i in index if i is not None)
-    lead = len(v.shape) - given
-    shape, strides = list(v.shape[:lead]), list(v.strides[:lead])
-    at = lead
-    for i in index:
-        if i is None:
-            shape.append(1)
-            strides.append(0)
-            continue
-        n, s = v.shape[at], v.strides[at]
-        at += 1
-        if isinstance(i, slice):
-            start, stop, step = i.indices(n)
-            count = len(range(start, stop, step))
-            offset += start * s if count else 0
-            shape.append(count)
-            strides.append(s * step)
-        else:
-            offset += (int(i) % n) * s
-    return replace(v, offset=offset, shape=tuple(shape), strides=tuple(strides))
-
-
-@rule(SplitGrad)
-def _split(low: Lowering, step: Step) -> None:
-    v = low.memory(step.operands[0])
-    axis = step.params["axis"] % len(v.shape)
-    start = 0
-    for y in step.values:
-        offset = v.offset + start * v.strides[axis]
-        low.define(y, replace(v, offset=offset, shape=y.shape), low.when(step.operands[0]))
-        start += y.shape[axis]
-
-
-@rule(UnstackGrad)
-def _unstack(low: Lowering, step: Step) -> None:
-    v = low.memory(step.operands[0])
-    axis = step.params["axis"] % len(v.shape)
-    strides = tuple(s for a, s in enumerate(v.strides) if a != axis)
-    for k, y in enumerate(step.values):
-        view = replace(v, offset=v.offset + k * v.strides[axis], shape=y.shape, strides=strides)
-        low.define(y, view, low.when(step.operands[0]))
-
-
-# Elementwise ops that say more than their forward does --------------------------------------------
-
-
-@rule(AbsorbGrad)
-def _absorb(low: Lowering, step: Step) -> None:
-    def product(a: Any, b: Any) -> Any:
-        y = np.multiply(a, b)
-        return np.where(np.logical_or(np.equal(a, 0), np.equal(b, 0)), y.dtype.type(0), y)
-
-    low.elementwise(step.operands, step.values[0], product)
-
-
-# Data put together --------------------------------------------------------------------------------
-
-
-def _copy(source: View, target: View) -> Nest:
-    axes = [Var(n) for n in target.shape]
-    x = _leaf(source)
-    return Nest(axes, {x: source.access(axes)}, [Store(target.access(axes), x)])
-
-
-def _leaf(view: View) -> Any:
-    return leaf(0, view.buffer.dtype)
-
-
-@rule(ConcatenateGrad)
-def _concatenate(low: Lowering, step: Step) -> Any:
-    y = step.values[0]
-    axis = step.params["axis"] % y.ndim
-    if any(x.dtype != y.dtype for x in step.operands):
-        return NotImplemented
-    out = low.fresh(y.shape, y.dtype)
-    start, copies = 0, []
-    for x in step.operands:
-        shape = x.shape
-        place = replace(out, offset=start * out.strides[axis], shape=shape)
-        copies.append(_copy(low.memory(x), place))
-        start += shape[axis]
-    low.define(y, out, low.append(copies))
-    return None
-
-
-@rule(StackGrad)
-def _stack(low: Lowering, step: Step) -> Any:
-    y = step.values[0]
-    axis = step.params["axis"] % y.ndim
-    if any(np.asarray(x).dtype != y.dtype if type(x) is not Abstract else x.dtype != y.dtype
-           for x in step.operands):  # fmt: skip
-        return NotImplemented
-    out = low.fresh(y.shape, y.dtype)
-    strides = tuple(s for a, s in enumerate(out.strides) if a != axis)
-    copies = []
-    for k, x in enumerate(step.operands):
-        v = low.memory(x)
-        place = replace(out, offset=k * out.strides[axis], shape=v.shape, strides=strides)
-        copies.append(_copy(v, place))
-    low.define(y, out, low.append(copies))
-    return None
-
-
-@rule(PlaceGrad)
-def _place(low: Lowering, step: Step) -> None:
-    x, y = step.operands[0], step.values[0]
-    out = low.fresh(y.shape, y.dtype)
-    target = indexed(out, step.params["index"])
-    low.define(y, out, low.append([Fill(out.buffer), _copy(low.memory(x), target)]))
-
-
-# Sums ---------------------------------------------------------------------------------------------
-
-_COMBINE = {
-    SumGrad: "add", MaxGrad: "max", MinGrad: "min", ProdGrad: "mul", AnyGrad: "or", AllGrad: "and"
-}  # fmt: skip
-
-
-@rule(*_COMBINE)
-def _reduction(low: Lowering, step: Step) -> Any:
-    x, y = step.operands[0], step.values[0]
-    if y.dtype.kind not in "biuf" or y.dtype == np.float16:
-        raise Unsupported(f"sums of {y.dtype}")
-    if x.dtype == bool and _COMBINE[step.op] in ("max", "min"):
-        return NotImplemented
-    low.reduction(x, y, step.params["axis"], _COMBINE[step.op])
-    return None
-
-
-# Products -----------------------------------------------------------------------------------------
+from ...ops.contract import MatMulGrad
+from ...ops.einsum import ContractGrad
+from ..abstract import Abstract
+from ..expr import leaf, make
+from ..loops import Access, Buffer, Contract, Fill, Gemm, Loop, Nest, Store, Sum, Turn, Var
+from ..lower import SMALL, Lowering, View, rule
+from ..machine import host
+from ..program import Step
+from ..scalar import Unsupported
+from .points import copied
 
 
 @rule(MatMulGrad)
@@ -431,11 +179,7 @@ def _packed(
     if row == 1:
         items.append(Turn(Access(buffer), of, columns, rows, width, column))
     else:
-        axes = [Var(rows), Var(columns)]
-        x = _leaf(v)
-        strides = tuple(p for p in ((axes[0], row), (axes[1], column)) if p[1])
-        load = Access(v.buffer, v.offset, strides + v.outer)
-        items.append(Nest(axes, {x: load}, [Store(to.access(axes), x)]))
+        items += copied(replace(v, shape=(rows, columns), strides=(row, column)), to)
     return to, width
 
 
@@ -529,4 +273,3 @@ def _as_nest(
         return
     nest.sums.append(Sum(to, value, "add", fresh=registers))
     low.define(y, out, low.append([nest] if registers else [Fill(out.buffer), nest]))
-

@@ -1,0 +1,77 @@
+"""Data put together: concatenate, stack, place, set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...ops.indexing import PlaceGrad, SetGrad
+from ...ops.join import ConcatenateGrad, StackGrad
+from ..abstract import Abstract
+from ..expr import cast
+from ..loops import Fill
+from ..lower import Lowering, rule
+from ..program import Step
+from .points import copied, points
+from .views import indexed
+
+
+@rule(ConcatenateGrad)
+def _concatenate(low: Lowering, step: Step) -> Any:
+    y = step.values[0]
+    axis = step.params["axis"] % y.ndim
+    if any(x.dtype != y.dtype for x in step.operands):
+        return NotImplemented
+    out = low.fresh(y.shape, y.dtype)
+    start, copies = 0, []
+    for x in step.operands:
+        shape = x.shape
+        place = replace(out, offset=start * out.strides[axis], shape=shape)
+        copies += copied(low.memory(x), place)
+        start += shape[axis]
+    low.define(y, out, low.append(copies))
+    return None
+
+
+@rule(StackGrad)
+def _stack(low: Lowering, step: Step) -> Any:
+    y = step.values[0]
+    axis = step.params["axis"] % y.ndim
+    if any(np.asarray(x).dtype != y.dtype if type(x) is not Abstract else x.dtype != y.dtype
+           for x in step.operands):  # fmt: skip
+        return NotImplemented
+    out = low.fresh(y.shape, y.dtype)
+    strides = tuple(s for a, s in enumerate(out.strides) if a != axis)
+    copies = []
+    for k, x in enumerate(step.operands):
+        v = low.memory(x)
+        place = replace(out, offset=k * out.strides[axis], shape=v.shape, strides=strides)
+        copies += copied(v, place)
+    low.define(y, out, low.append(copies))
+    return None
+
+
+@rule(PlaceGrad)
+def _place(low: Lowering, step: Step) -> None:
+    x, y = step.operands[0], step.values[0]
+    out = low.fresh(y.shape, y.dtype)
+    target = indexed(out, step.params["index"])
+    low.define(y, out, low.append([Fill(out.buffer), *copied(low.memory(x), target)]))
+
+
+@rule(SetGrad)
+def _set(low: Lowering, step: Step) -> Any:
+    x, v = step.operands
+    y = step.values[0]
+    out = low.fresh(y.shape, y.dtype)
+    target = indexed(out, step.params["index"])
+    first = points([low.memory(x)], _cast_to(y.dtype), out)
+    then = points([low.memory(v)], _cast_to(y.dtype), target)
+    low.define(y, out, low.append([*first, *then]))
+    return None
+
+
+def _cast_to(dtype: np.dtype) -> Any:
+    return lambda x: cast(x, dtype)

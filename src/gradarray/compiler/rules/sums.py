@@ -1,0 +1,30 @@
+"""Reductions: one value from many along some axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...ops.nans import NanMaxGrad, NanMinGrad
+from ...ops.reduce import AllGrad, AnyGrad, MaxGrad, MinGrad, SumGrad
+from ...ops.scan import ProdGrad
+from ..lower import Lowering, rule
+from ..program import Step
+from ..scalar import Unsupported
+
+_COMBINE = {
+    SumGrad: "add", MaxGrad: "max", MinGrad: "min", ProdGrad: "mul", AnyGrad: "or", AllGrad: "and",
+    NanMaxGrad: "fmax", NanMinGrad: "fmin",
+}  # fmt: skip
+
+
+@rule(*_COMBINE)
+def _reduction(low: Lowering, step: Step) -> Any:
+    x, y = step.operands[0], step.values[0]
+    if y.dtype.kind not in "biuf" or y.dtype == np.float16:
+        raise Unsupported(f"sums of {y.dtype}")
+    if x.dtype == bool and _COMBINE[step.op] not in ("add", "or", "and"):
+        return NotImplemented
+    low.reduction(x, y, step.params["axis"], _COMBINE[step.op])
+    return None
