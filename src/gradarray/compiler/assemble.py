@@ -13,6 +13,7 @@ from .expand import expanded
 from .loops import Buffer
 from .lower import Host, Lowering, Memory, View, contiguous
 from .program import Program, Step
+from .simplify import simplified
 from .split import Split, splits_of
 from .tiles import tiled
 
@@ -31,7 +32,7 @@ class Assembled:
 
 
 def assemble(program: Program) -> Assembled:
-    program = expanded(program)
+    program = simplified(expanded(program))
     memory = Memory()
     views: dict[Abstract, View] = {}
     for v in program.inputs:

@@ -257,6 +257,16 @@ class Lowering:
         group.values[y] = expr.cast(found, y.dtype) if found.dtype != y.dtype else found
         self.inline[y] = k
 
+    def pointwise(
+        self, views: Sequence[View], first: int, y: Abstract, rule: Callable[..., Any]
+    ) -> None:
+        """y = rule(..) at every point of y's box, of views that broadcast to it."""
+        k = self._group(y.shape, first)
+        group = self.items[k]
+        found = as_scalar(rule(*[Scalar(group.leaf(v)) for v in views])).e
+        group.values[y] = expr.cast(found, y.dtype)
+        self.inline[y] = k
+
     def _as_operand(self, x: Any) -> Any:
         """A constant array becomes a value like any other."""
         if isinstance(x, np.ndarray) and x.ndim:

@@ -110,6 +110,7 @@ def _finished(trace: Trace, arguments: dict[int, int], result: Any) -> Recorded:
         else:
             leaves.append(leaf)
     del found, result
+    temporary = {key for key, bound in trace.bound.items() if trace.is_temporary(bound)}
     slots: dict[int, Slot] = {}
     for key, bound in trace.bound.items():
         owner = bound.of if bound.of is not None else bound
@@ -120,7 +121,7 @@ def _finished(trace: Trace, arguments: dict[int, int], result: Any) -> Recorded:
     constants: dict[Abstract, Any] = {}
     for key, bound in trace.bound.items():
         slot = slots[key]
-        fixed = slot.handle is not None and not slot.gradient and trace.is_temporary(bound)
+        fixed = slot.handle is not None and not slot.gradient and key in temporary
         if fixed:
             constants.setdefault(bound.value, bound.data)
         else:

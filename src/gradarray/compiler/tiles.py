@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.shape import TransposeGrad
 from .abstract import Abstract
 from .loops import Buffer, Fill, Loop, Var
 from .lower import Lowering, Memory, View, body_of, contiguous
@@ -50,11 +51,11 @@ class Tile(Lowering):
 
     def memory(self, x: Any) -> View:
         if type(x) is Abstract and x not in self.views:
-            self.next_axis = self.axis.get(x)
+            outer, self.next_axis = self.next_axis, self.axis.get(x)
             try:
                 return super().memory(x)
             finally:
-                self.next_axis = None
+                self.next_axis = outer
         return super().memory(x)
 
     def lane_of(self, step: Step, la: Any, lb: Any) -> Any:
@@ -85,8 +86,7 @@ def tiled(
     escaping: dict[Abstract, View] = {}
     for v in made:
         if v in split.sums:
-            buffer = Buffer(v.size, v.dtype)
-            sums[v] = View(buffer, 0, v.shape, contiguous(v.shape))
+            sums[v] = _laid_out(v, left)
         elif v in wanted:
             escaping[v] = View(Buffer(v.size, v.dtype), 0, v.shape, contiguous(v.shape))
     size = tile_size(split.n)
@@ -104,6 +104,14 @@ def tiled(
     views.update(sums)
     views.update(escaping)
     return [body]
+
+
+def _laid_out(v: Abstract, left: Sequence[Step]) -> View:
+    """Memory for a sum over samples: turned over if it is only read so, as by the optimiser."""
+    readers = [step for step in left if any(x is v for x in step.inputs)]
+    if v.ndim == 2 and readers and all(step.op is TransposeGrad for step in readers):
+        return View(Buffer(v.size, v.dtype), 0, v.shape, (1, v.shape[0]))
+    return View(Buffer(v.size, v.dtype), 0, v.shape, contiguous(v.shape))
 
 
 def tile_size(n: int) -> int:

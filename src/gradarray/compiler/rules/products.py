@@ -52,6 +52,18 @@ def _product(
     for labels, v in ((la, a), (lb, b)):
         for label, n in zip(labels, v.shape):
             size[label] = max(size.get(label, 1), n)
+    if all(size[k] == 1 for k in size if k not in ly):
+        # Nothing is added up: a product at every point.
+        seen = [
+            replace(v, shape=y.shape, strides=tuple(
+                dict(zip(labels, v.strides)).get(k, 0) if n != 1 and k in labels
+                and v.shape[labels.index(k)] != 1 else 0 for k, n in zip(ly, y.shape)
+            ))
+            for v, labels in ((a, la), (b, lb))
+        ]  # fmt: skip
+        first = max(low.when(x) for x in step.operands)
+        low.pointwise(seen, first, y, np.multiply)
+        return None
     out, fresh = low.target_of(y)
     strides = [
         {label: (s if n != 1 else 0) for label, n, s in zip(labels, v.shape, v.strides)}
