@@ -76,6 +76,7 @@ from .transforms import implicit
 from .transforms.anomaly import detect_anomaly
 from .transforms.batch import vmap
 from .transforms.checkpoint import checkpoint
+from .transforms.handwritten import custom_gradient
 from .transforms.higher import elementwise_grad, gnvp, hvp
 from .transforms.jacobian import divergence, hessian, jacfwd, jacobian, jacrev
 from .transforms.jet import derivative, directional, jet

@@ -293,10 +293,9 @@ class Walk:
             return None
         if type(node) is PickGrad:
             return self.part(found[parents[0]], node.which)
-        if type(node) is RecomputedGrad:
-            return self._again(node, found)
-        if type(node) is ImpliedGrad:
-            return self._implied(node, found)
+        special = NODES.get(type(node))
+        if special is not None:
+            return special(self, node, found)
         op, plan, metas = type(node), node.plan, node.metas
         xs: list[Any] = []
         for k, parent in enumerate(parents):
@@ -560,6 +559,12 @@ def _multilinear(
 
     return make
 
+
+# Nodes that are no application of an op, and what gives their series.
+NODES: dict[type[Grad], Callable[[Walk, Any, dict[Any, Series]], Series | None]] = {
+    RecomputedGrad: Walk._again,
+    ImpliedGrad: Walk._implied,
+}
 
 KINDS: dict[type[Kind], Callable[..., Make]] = {
     Elementwise: _elementwise,

@@ -20,7 +20,8 @@ from ..custom import Custom
 from ..errors import RuleError, message
 from ..graph import Meta
 from ..project import spread
-from .series import KINDS, MISSING, UNSET, Make, Series, Walk, arguments, form_of, moves
+from .handwritten import HandwrittenGrad
+from .series import KINDS, MISSING, NODES, UNSET, Make, Series, Walk, arguments, form_of, moves
 
 
 def _custom(
@@ -152,10 +153,7 @@ def _transposed(
     seeds: dict[Any, Series] = {}
 
     def entered(series: Series) -> GradArray:
-        c0 = series.c[0]
-        alias = given.alias(c0 if isinstance(c0, GradArray) else wrap(c0))
-        seeds[alias._node] = series
-        return alias
+        return _entered(series, seeds)
 
     values: dict[str, Any] = dict(params)
     forms = [form_of(xs, y, metas, k) for k in range(len(xs))]
@@ -190,6 +188,14 @@ def _transposed(
     return tuple(slopes) if isinstance(y_bar, tuple) else slopes[0]
 
 
+def _entered(series: Series, seeds: dict[Any, Series]) -> GradArray:
+    """An alias of a series' value, by which a record that starts from it is known."""
+    c0 = series.c[0]
+    alias = given.alias(c0 if isinstance(c0, GradArray) else wrap(c0))
+    seeds[alias._node] = series
+    return alias
+
+
 def _handle(x: Any) -> Any:
     return x if isinstance(x, GradArray) else wrap(x)
 
@@ -221,3 +227,42 @@ def _through_record(walk: Walk, y_dot: Any, seeds: dict[Any, Series]) -> Series:
     if root.c[0] is UNSET:
         root.c[0] = c0
     return walk.series(root.c[0], make)
+
+
+# A function with a pull of its own ----------------------------------------------------------------
+
+
+def _handwritten(walk: Walk, node: Any, found: dict[Any, Series]) -> Series:
+    """The rule is on the function's inner record, whose aliases the arguments' series enter."""
+    plan, forms = node.plan, node.metas[0]
+    xs = [found.get(parent) for parent in node.parents]
+    inner: dict[Any, Series] = {}
+    for x, handle, parent in zip(xs, plan.xs, node.parents, strict=True):
+        if x is not None:
+            if x.c[0] is UNSET:
+                x.c[0] = walk._kept(handle._base()._data, parent)
+            inner[handle._node] = x
+    slopes: dict[int, list[Series]] = {}
+
+    def slopes_along(i: int) -> list[Series]:
+        seeds = dict(inner)
+        with custom._library_arrays(), graph.recording():
+            dots = [
+                None if x is None else _entered(slope_of(walk, x, i, form), seeds)
+                for x, form in zip(xs, node.metas[1:], strict=True)
+            ]
+            return [_through_record(walk, y_dot, seeds) for y_dot in plan.pushed(dots)]
+
+    def make(k: int) -> Any:
+        i, divisor, below = walk.orders.lower[k]
+        if i not in slopes:
+            slopes[i] = slopes_along(i)
+        pairs = zip(slopes[i], forms, strict=True)
+        parts = tuple([_coefficient(s, below, divisor, form) for s, form in pairs])
+        return None if all(part is None for part in parts) else parts
+
+    y0 = node.saved
+    return walk.series(given.handle_on(node, y0) if walk.wrapped else y0, make)
+
+
+NODES[HandwrittenGrad] = _handwritten
