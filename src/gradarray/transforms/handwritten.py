@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from .. import custom, graph, tree
-from ..algebra import RECORDED_SWEEP, at_end, given, project, spread
+from ..algebra import given
 from ..array import GradArray, data_of, lift, wrap
 from ..errors import GraphError, RuleError, check_function, message
 from ..graph import Grad, mode, next_seq
 from ..ops.control import alias
 from ..ops.layout import moveaxis
+from ..plan import RECORDED_SWEEP
+from ..project import at_end, project, spread
 from ..record import handle_on
 from .batch import Level, _insert, _levels_of, base, later_levels
 from .checkpoint import captured_by, recording_here
