@@ -143,14 +143,29 @@ def test_a_hook_sees_the_sum_over_all_consumers_once():
 
 def test_a_hook_replaces_the_gradient_and_can_be_removed():
     x = leaf([1.0, 2.0])
-    remove = x.register_hook(lambda g: g * 10.0)
+    handle = x.register_hook(lambda g: g * 10.0)
     (x * x).sum().backward()
     assert x.grad.tolist() == [20, 40]
-    remove()
-    remove()  # once more does nothing
+    handle.remove()
+    handle.remove()  # once more does nothing
     x.zero_grad()
     (x * x).sum().backward()
     assert x.grad.tolist() == [2, 4]
+
+
+def test_a_leaf_keeps_its_hook_through_steps():
+    x = leaf(4.0)
+    handle = x.register_hook(lambda g: g / 2)
+    method = ga.optim.SGD([x], lr=0.25)
+    for expected in (4.0 - 0.25 * 4, 3.0 - 0.25 * 3):
+        method.zero_grad()
+        (x * x).backward()
+        method.step()
+        assert x.item() == expected
+    handle.remove()
+    x.zero_grad()
+    (x * x).backward()
+    assert x.grad.item() == 2 * 2.25
 
 
 def test_a_hook_of_another_shape_is_refused():

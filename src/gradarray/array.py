@@ -294,23 +294,25 @@ class GradArray(ArrayMethods):
         node = self._require_node("retain_grad")
         if type(node) is Leaf:
             return
-        hooks = graph.watched.setdefault(node, [])
-        if not any(isinstance(hook, _Keep) and hook.handle() is self for hook in hooks):
-            hooks.append(_Keep(self))
+        hooks = graph.watched.setdefault(node, {})
+        if not any(isinstance(hook, _Keep) and hook.handle() is self for hook in hooks.values()):
+            graph.HookHandle(hooks, _Keep(self))
 
-    def register_hook(self, hook: Callable[[GradArray], GradArray | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[GradArray], GradArray | None]) -> graph.HookHandle:
         """Call `hook(gradient)` when this array's gradient is known; a result replaces it.
 
-        Returns a function that removes the hook.
+        A leaf keeps its hooks when it is bound to new values, as by an optimiser's step. Returns
+        a handle with `remove()`.
+
+        >>> import gradarray as ga
+        >>> x = ga.array(3.0, requires_grad=True)
+        >>> handle = x.register_hook(lambda gradient: ga.clip(gradient, -1.0, 1.0))
+        >>> (x * x).backward()
+        >>> x.grad
+        GradArray(1., dtype=float64)
         """
-        hooks = graph.watched.setdefault(self._require_node("register_hook"), [])
-        hooks.append(hook)
-
-        def remove() -> None:
-            if hook in hooks:
-                hooks.remove(hook)
-
-        return remove
+        node = self._require_node("register_hook")
+        return graph.HookHandle(graph.watched.setdefault(node, {}), hook)
 
     def _require_node(self, op: str) -> Grad:
         if self._node is None:
@@ -329,9 +331,13 @@ class GradArray(ArrayMethods):
         """Bind this handle to another value; what was recorded on the old one is untouched."""
         if flags.special and mode.trace is not None:
             mode.trace.touch(self)
-        was_leaf = type(self._node) is Leaf
+        old = self._node
         self._data = data
-        self._node = graph.leaf(self) if was_leaf and node is None else node
+        self._node = node
+        if type(old) is Leaf and node is None:
+            self._node = graph.leaf(self)
+            if len(graph.watched) and old in graph.watched:
+                graph.watched[self._node] = graph.watched[old]
 
     def _assign(self, op: str, value: GradArray) -> GradArray:
         """Bind to the result of an in-place operation, as `x += v` and `x[i] = v` do."""

@@ -277,7 +277,25 @@ def ancestry(roots: Iterable[Grad], floor: int = 0) -> tuple[list[Grad], bool]:
 
 # Watched nodes: gradients that a user asked to keep or to see on the way --------------------------
 
-watched: weakref.WeakKeyDictionary[Grad, list[Callable[[Any], Any]]] = weakref.WeakKeyDictionary()
+class HookHandle:
+    """A registered hook; `remove()` takes it away."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, hooks: dict[int, Any], entry: Any, prepend: bool = False) -> None:
+        self._all, self._number = hooks, next(self._numbers)
+        hooks[self._number] = entry
+        if prepend:
+            for number in [k for k in hooks if k != self._number]:
+                hooks[number] = hooks.pop(number)
+
+    def remove(self) -> None:
+        """Take the hook away; a second time does nothing."""
+        self._all.pop(self._number, None)
+
+
+watched: weakref.WeakKeyDictionary[Grad, dict[int, Callable[[Any], Any]]]
+watched = weakref.WeakKeyDictionary()
 
 
 def check_alive(node: Grad, op: str = "backward") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +13,6 @@ if TYPE_CHECKING:
     from .module import Module
 
 LOCATED = (ShapeError, DTypeError, IndexError)  # what is about the arrays that a layer was given
-
-
-class HookHandle:
-    """A registered hook; `remove()` takes it away."""
-
-    _numbers = itertools.count()
-
-    def __init__(self, hooks: dict[int, Any], entry: Any, prepend: bool) -> None:
-        self._all, self._number = hooks, next(self._numbers)
-        hooks[self._number] = entry
-        if prepend:
-            for number in [k for k in hooks if k != self._number]:
-                hooks[number] = hooks.pop(number)
-
-    def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
-        self._all.pop(self._number, None)
 
 
 def locate(outer: Module, error: Any) -> None:

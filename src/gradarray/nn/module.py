@@ -11,9 +11,9 @@ import numpy as np
 
 from ..array import GradArray, from_user, wrap
 from ..errors import UnknownNameError
-from ..graph import flags, mode
+from ..graph import HookHandle, flags, mode
 from . import names, state
-from .calling import LOCATED, HookHandle, inside, locate
+from .calling import LOCATED, inside, locate
 from .dtypes import cast, float_dtype
 from .parameter import Parameter
 

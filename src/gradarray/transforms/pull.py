@@ -102,7 +102,7 @@ def _filled(node: Grad, parts: list[Any]) -> tuple[Any, ...]:
 
 
 def _watch(node: Grad, c: Any, variant: int) -> Any:
-    for hook in tuple(graph.watched[node]):
+    for hook in tuple(graph.watched[node].values()):
         handle = at_end(c if isinstance(c, GradArray) else wrap(c))
         result = hook(handle)
         if result is not None:
