@@ -64,7 +64,7 @@ class Abstract:
         if not mode.raw:
             handles = [wrap(x) if type(x) is Abstract else x for x in operands]
             return given.apply(op, *handles, **params)
-        trace = next(x for x in operands if type(x) is Abstract).trace
+        trace = mode.trace or next(x for x in operands if type(x) is Abstract).trace
         raw = [trace.read(x) if isinstance(x, GradArray) else x for x in operands]
         return trace.run(op, raw, params)
 

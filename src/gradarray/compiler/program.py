@@ -28,6 +28,14 @@ class Step:
     def inputs(self) -> list[Abstract]:
         return [x for x in self.operands if type(x) is Abstract]
 
+    def programs(self) -> list[tuple[str, Program]]:
+        """What stands inside a loop or a branch, by name."""
+        found = []
+        for name, x in self.params.items():
+            parts = x if isinstance(x, tuple) else (x,)
+            found += [(name, part) for part in parts if isinstance(part, Program)]
+        return found
+
     def __repr__(self) -> str:
         return f"<{self.op.name} -> {', '.join(str(v.number) for v in self.values)}>"
 
@@ -71,6 +79,8 @@ class Program:
             args += [f"{k}={_short(v)}" for k, v in step.params.items()]
             forms = ", ".join(map(form, step.values))
             lines.append(f"{left} = {step.op.name}({', '.join(args)})  {forms}")
+            for name, inside in step.programs():
+                lines += [f"    {name}:", *(f"    {line}" for line in inside.show().split("\n"))]
         lines.append(f"return {', '.join(names(y) for y in self.outputs)}")
         return "\n".join(lines)
 
@@ -94,6 +104,10 @@ def form(v: Abstract) -> str:
 
 
 def _short(x: Any) -> str:
+    if isinstance(x, Program):
+        return f"<{len(x.steps)} steps>"
+    if isinstance(x, tuple):
+        return f"({', '.join(map(_short, x))})"
     if isinstance(x, np.ndarray) and x.size > 4:
         return f"<{x.dtype}[{', '.join(map(str, x.shape))}]>"
     if isinstance(x, np.ndarray):

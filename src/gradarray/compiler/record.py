@@ -195,6 +195,10 @@ def mismatch(first: Program, second: Program) -> str:
                 return f"an operand of {a.op.name}, at {a.line}"
             if type(x) is not Abstract and not np.array_equal(x, y, equal_nan=True):
                 return f"a number in {a.op.name}, {x!r} and then {y!r}, at {a.line}"
+        for (_, x), (_, y) in zip(a.programs(), b.programs(), strict=True):
+            what = mismatch(x, y)
+            if what:
+                return what
     for x, y in zip(first.constants.values(), second.constants.values(), strict=False):
         if not np.array_equal(x, y):
             return f"an array {x.dtype}{list(x.shape)} that was made inside"

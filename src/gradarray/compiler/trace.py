@@ -12,8 +12,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from .program import Step
 
 # Tracing changes what handles are bound to, for a moment: one thread at a time.
 lock = threading.RLock()
+
+LONG = 20_000  # operations: probably a loop
 
 # Ops whose result has as many elements as the values say.
 _COUNTING = frozenset({"nonzero", "argwhere", "unique"})
@@ -44,6 +47,8 @@ class Bound:
 
 class Trace:
     """One recording: the steps, and the handles that were met."""
+
+    flow: ClassVar[Any]  # how loops and branches are recorded; `flow` gives itself
 
     def __init__(self, absorbing: bool) -> None:
         self.open = True
@@ -69,11 +74,7 @@ class Trace:
     def read(self, handle: GradArray) -> Any:
         """The abstract value of a handle, to which it is bound if it is not yet."""
         data = handle._data
-        if type(data) is not Abstract:
-            return self.bind(handle)
-        if data.trace is not self:
-            data._refuse()
-        return data
+        return self.inner(data) if type(data) is Abstract else self.bind(handle)
 
     def bind(self, handle: GradArray, of: Bound | None = None) -> Abstract:
         data = handle._data
@@ -134,8 +135,21 @@ class Trace:
             )
         found = infer(op, raw, params)
         operands = tuple([self.constant(x) if type(x) is np.ndarray else x for x in raw])
-        step = Step(op, operands, params, user_line())
+        return self.append(Step(op, operands, params, user_line()), found)
+
+    def append(self, step: Step, found: Any) -> Any:
+        """The results of a step, from their forms: one, or a tuple if they are in a list."""
         self.steps.append(step)
+        if len(self.steps) == LONG:
+            warnings.warn(
+                message(
+                    "compile",
+                    f"the function has more than {LONG} operations: a Python loop is recorded "
+                    "turn by turn.",
+                    "Write it as ga.scan, ga.fori_loop or ga.while_loop, which stay loops.",
+                ),
+                stacklevel=2,
+            )
         if isinstance(found, list):
             step.several = True
             step.values = tuple([Abstract(self, shape, dtype, step) for shape, dtype in found])
@@ -143,6 +157,12 @@ class Trace:
         shape, dtype = found
         step.values = (Abstract(self, shape, dtype, step),)
         return step.values[0]
+
+    def inner(self, value: Abstract) -> Abstract:
+        """What stands here for a value, which is of this trace itself."""
+        if value.trace is not self:
+            value._refuse()
+        return value
 
     # The end --------------------------------------------------------------------------------------
 

@@ -176,12 +176,12 @@ def on_level(x: Any, level: Level) -> GradArray:
 def on_all_levels(x: GradArray) -> GradArray:
     """`x` as a Batched handle of every vmap that is running, so that each example has its own."""
     for level in mode.levels:
-        if not any(b is level for b in _levels_of(x)):
-            x = batched(on_level(x, level), level) if not _levels_of(x) else _insert(x, level)
+        if not any(b is level for b in levels_of(x)):
+            x = batched(on_level(x, level), level) if not levels_of(x) else insert_level(x, level)
     return x
 
 
-def _levels_of(x: Any) -> list[Level]:
+def levels_of(x: Any) -> list[Level]:
     found = []
     while type(x) is Batched:
         found.append(x.level)
@@ -189,7 +189,7 @@ def _levels_of(x: Any) -> list[Level]:
     return found
 
 
-def _insert(x: Any, level: Level) -> Batched:
+def insert_level(x: Any, level: Level) -> Batched:
     """`x` with one more level, kept in order: the innermost vmap is the outermost handle."""
     if type(x) is Batched and x.level.depth > level.depth:
         return batched(_insert_behind(x.inner, level), x.level)
@@ -197,12 +197,12 @@ def _insert(x: Any, level: Level) -> Batched:
 
 
 def _insert_behind(inner: Any, level: Level) -> GradArray:
-    return _insert(inner, level)
+    return insert_level(inner, level)
 
 
 def rewrap(like: Any, value: GradArray) -> GradArray:
     """`value`, of the shape behind `like`, as a handle on the same levels."""
-    for level in reversed(_levels_of(like)):
+    for level in reversed(levels_of(like)):
         value = batched(value, level)
     return value
 
@@ -216,13 +216,13 @@ def rewrap(like: Any, value: GradArray) -> GradArray:
 
 def entering(c: Any, like: GradArray) -> Any:
     """`c`, which belongs to `like`, as a sweep through `like`'s graph takes it."""
-    known = _levels_of(like)
+    known = levels_of(like)
     if not known and type(c) is not Batched:
         return c
     for level in reversed(known):
-        if level not in _levels_of(c):
-            c = _insert(c, level)
-    later = [level for level in _levels_of(c) if level not in known]
+        if level not in levels_of(c):
+            c = insert_level(c, level)
+    later = [level for level in levels_of(c) if level not in known]
     value, m = base(c), len(known)
     if not later:
         return value
@@ -237,7 +237,7 @@ def leaving(c: GradArray, like: GradArray) -> GradArray:
     """`c`, found by a sweep at `like`'s node, as a handle that belongs to `like`."""
     if type(c) is not Batched:
         return like._like(c)
-    known, later = _levels_of(like), _levels_of(c)
+    known, later = levels_of(like), levels_of(c)
     value, e = base(c), len(later)
     if known:
         value = moveaxis(value, tuple(range(e)), tuple(range(len(known), len(known) + e)))
@@ -248,7 +248,7 @@ def leaving(c: GradArray, like: GradArray) -> GradArray:
 
 def later_levels(values: Iterable[Any]) -> tuple[Level, ...]:
     """The vmaps whose examples these derivatives still carry as handles, the innermost last."""
-    found = {level for value in values for level in _levels_of(value)}
+    found = {level for value in values for level in levels_of(value)}
     return tuple(sorted(found, key=lambda level: level.depth))
 
 
@@ -293,7 +293,7 @@ def apply_batched(op: type[Kind], operands: Sequence[Any], params: dict[str, Any
     rule = RULES.get(op)
     if rule is None:
         rule = RULES[op] = _rule_of(op)
-    if rule is aligned and not mode.grad and not mode.watchers:
+    if rule is aligned and not (mode.grad or mode.watchers or mode.trace):
         y = _computed(op, xs, here, params)
         if y is not None:
             return batched(y, level)

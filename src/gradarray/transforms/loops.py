@@ -48,6 +48,8 @@ def scan(
     xs = tree.map(lambda x: lift(x, "scan"), xs)
     steps = _length("scan", xs, length)
     init = tree.map(lambda x: lift(x, "scan"), init)
+    if mode.trace is not None:
+        return mode.trace.flow.scan(f, init, xs, steps, reverse)
     if snapshots is not None and not mode.levels:
         return snapshot_scan(f, init, xs, steps, reverse, snapshots)
     return run_scan(f, init, xs, steps, reverse)
@@ -71,6 +73,10 @@ def fori_loop(
     """
     carry = tree.map(lambda x: lift(x, "fori_loop"), init)
     lower, upper = _bound(lower, "lower"), _bound(upper, "upper")
+    if mode.trace is not None:
+        done = mode.trace.flow.fori_loop(lower, upper, body, carry)
+        if done is not NotImplemented:
+            return done
     if snapshots is not None and not mode.levels:
         numbers = lift(np.arange(lower, max(upper, lower)))
         step = lambda c, k: (body(int(k), c), None)
@@ -100,6 +106,8 @@ def while_loop(
     GradArray(162., dtype=float64)
     """
     carry = tree.map(lambda x: lift(x, "while_loop"), init)
+    if mode.trace is not None:
+        return mode.trace.flow.while_loop(cond, body, carry, max_steps)
     if snapshots is not None and mode.grad and not mode.levels:
         going = lambda carry: _any(lift(cond(carry), "while_loop"))
         return snapshot_while(going, body, carry, max_steps, snapshots)
@@ -130,10 +138,13 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     >>> ga.grad(lambda x: ga.cond(x > 0, lambda x: x * x, lambda x: -x, x))(3.0)
     GradArray(6., dtype=float64)
     """
-    pred = lift(pred, "cond")
+    given, pred = pred, lift(pred, "cond")
     if pred.shape != ():
         raise ShapeError(message("cond", f"pred has shape {pred.shape}; it is one boolean."))
     if type(pred) is not Batched:
+        if mode.trace is not None and given is pred:
+            branches, number = [false_fun, true_fun], (pred != 0).astype(int)
+            return mode.trace.flow.switch("cond", number, branches, operands, _as_arrays)
         return true_fun(*operands) if bool(pred) else false_fun(*operands)
     with _untaken():
         return _selected("cond", [(pred, true_fun(*operands))], false_fun(*operands))
@@ -148,12 +159,14 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     """
     if not branches:
         raise ValueError(message("switch", "there are no branches."))
-    index = lift(index, "switch")
+    given, index = index, lift(index, "switch")
     if index.dtype.kind not in "iu" or index.shape != ():
         raise DTypeError(
             message("switch", f"the index is one integer, not {index.dtype}{list(index.shape)}.")
         )
     if type(index) is not Batched:
+        if mode.trace is not None and given is index:
+            return mode.trace.flow.switch("switch", index, branches, operands, _as_arrays)
         return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
     with _untaken():
         results = [branch(*operands) for branch in branches]
