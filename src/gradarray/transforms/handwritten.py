@@ -26,7 +26,7 @@ from ..ops.layout import moveaxis
 from ..plan import RECORDED_SWEEP
 from ..project import at_end, project, spread
 from ..record import handle_on
-from .batch import Level, _insert, _levels_of, base, later_levels
+from .batch import Level, base, insert_level, later_levels, levels_of
 from .checkpoint import captured_by, recording_here
 from .operator import inside, on_levels
 
@@ -138,7 +138,7 @@ class Handwritten:
 def _probe(c: GradArray, later: tuple[Level, ...]) -> GradArray:
     """An alias of a cotangent, with the examples of all later vmaps as leading axes."""
     for level in later:
-        c = c if level in _levels_of(c) else _insert(c, level)
+        c = c if level in levels_of(c) else insert_level(c, level)
     c = base(c)
     return alias(c) if c.dtype.kind in "fc" else c
 
