@@ -221,36 +221,53 @@ def recording_section() -> str:
 # --- import --------------------------------------------------------------------------------------
 
 
-def run_python(code: str) -> tuple[float, str]:
-    """Seconds that a new interpreter takes for the code, and what it prints."""
-    start = time.perf_counter()
+def run_python(code: str) -> tuple[float, float, str]:
+    """Seconds that a new interpreter takes for the code, of the clock and of the processor (which
+    do not count what else the machine does), and what it prints."""
+    before, start = os.times(), time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True
     )
-    return time.perf_counter() - start, done.stdout
+    seconds, after = time.perf_counter() - start, os.times()
+    busy = after.children_user + after.children_system
+    return seconds, busy - before.children_user - before.children_system, done.stdout
+
+
+def middle(samples: Samples, package: str) -> float:
+    return median(samples[package])
+
+
+def above(samples: Samples, package: str) -> float:
+    return difference(samples[package], samples["numpy"])
 
 
 def import_section() -> str:
     packages = ("numpy", "gradarray", "autograd", "torch")
     seconds: Samples = {package: [] for package in packages}
+    busy: Samples = {package: [] for package in packages}
     for package in packages:
         run_python(f"import {package}")  # compiled files are written, and pages read, once
     for _ in range(11):
         for package in packages:
-            seconds[package].append(run_python(f"import {package}")[0])
-    _, loaded = run_python(
+            wall, cpu, _ = run_python(f"import {package}")
+            seconds[package].append(wall)
+            busy[package].append(cpu)
+    *_, loaded = run_python(
         "import sys, gradarray\n"
         "names = {name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names\n"
         "print(*sorted(name for name in names if not name.startswith('_')), sep=', ')"
     )
     rows = [
-        [f"`import {package}`", f"{median(s):.3f}", f"{difference(s, seconds['numpy']):.3f}"]
-        for package, s in seconds.items()
+        [
+            f"`import {package}`",
+            *(f"{of(s, package):.3f}" for s in (seconds, busy) for of in (middle, above)),
+        ]
+        for package in packages
     ]
     return (
         "## Import\n\n"
         "Seconds for a new interpreter, and above `import numpy` (aim: at most 0.25).\n\n"
-        + table(["", "seconds", "above NumPy"], rows)
+        + table(["", "seconds", "above NumPy", "processor", "above NumPy"], rows)
         + f"\n\n`import gradarray` loads, beside the standard library: {loaded.strip()}."
     )
 
