@@ -37,6 +37,7 @@ class Buffer:
     data: Any = None  # of a constant
     index: int = -1  # of a given one: which
     offset: int = -1  # in the arena, in bytes
+    private: bool = False  # each worker of a parallel loop has one of its own
 
     def __post_init__(self) -> None:
         self.name = self.name or f"b{next(_ids)}"

@@ -11,12 +11,15 @@ import numpy as np
 
 from ..ops.shape import TransposeGrad
 from .abstract import Abstract
-from .loops import Buffer, Fill, Loop, Var
+from .expr import leaf
+from .loops import Access, Buffer, Fill, Loop, Nest, Sum, Var, accesses, walk
 from .lower import Lowering, Memory, View, body_of, contiguous
 from .machine import host
 from .program import Program, Step
 from .split import Split
 
+SWEEPS = 2  # operations for each multiplication of a product: it is followed by an addition
+WORTH = 10_000_000  # operations that are worth a second thread, some 100 us
 TILE = 64  # samples: small enough that a tile stays in cache, and wide enough for four registers
 
 
@@ -78,32 +81,83 @@ def tiled(
     program: Program, memory: Memory, split: Split, region: list[Step], left: Sequence[Step],
     views: dict[Abstract, View],
 ) -> list[Any]:
-    """The loops over tiles for the steps of a region; `views` gets what is there afterwards."""
+    """The loops over tiles for the steps of a region; `views` gets what is there afterwards.
+
+    Tiles come in chunks, whose number follows from the shapes alone. Each chunk adds up sums of
+    its own, and they are added in one order, so that any number of threads gives the same bits.
+    """
     made = {v for step in region for v in step.values}
     wanted = {x for step in left for x in step.inputs}
     wanted |= {y for y in program.outputs if type(y) is Abstract}
-    sums: dict[Abstract, View] = {}
-    escaping: dict[Abstract, View] = {}
-    for v in made:
-        if v in split.sums:
-            sums[v] = _laid_out(v, left)
-        elif v in wanted:
-            escaping[v] = View(Buffer(v.size, v.dtype), 0, v.shape, contiguous(v.shape))
+    sums = {v: _laid_out(v, left) for v in made if v in split.sums}
+    escaping = {
+        v: View(Buffer(v.size, v.dtype), 0, v.shape, contiguous(v.shape))
+        for v in made if v not in sums and v in wanted
+    }  # fmt: skip
     size = tile_size(split.n)
-    whole, rest = divmod(split.n, size)
-    body: list[Any] = [Fill(view.buffer) for view in sums.values()]
-    if whole:
-        turn = Var(whole)
-        body.append(
-            Loop(turn, _one(program, memory, split, region, views, sums, escaping, size, turn, 0))
-        )
+    tiles, rest = divmod(split.n, size)
+    chunks = chunk_count(tiles, split.work)
+    each, over = divmod(tiles, chunks) if chunks else (0, tiles)
+    copies = chunks + bool(over or rest)
+    parts = {v: _copies(view, copies) for v, view in sums.items()}
+    one = _Region(program, memory, split, region, views, escaping)
+    body: list[Any] = []
+    if chunks:
+        chunk, turn = Var(chunks), Var(each)
+        inner = one.tile(size, 0, ((chunk, each * size), (turn, size)), _moving(parts, chunk))
+        body.append(Loop(chunk, [Loop(turn, inner)], parallel=chunks > 1))
+        shared = {p.buffer for p in (*parts.values(), *escaping.values())}
+        for statement in walk(inner):
+            for access, written in accesses(statement):
+                if written and access.buffer not in shared:
+                    access.buffer.private = chunks > 1
+    last = {v: replace(p, offset=p.offset + chunks * v.size) for v, p in parts.items()}
+    if over:
+        turn = Var(over)
+        inner = one.tile(size, chunks * each * size, ((turn, size),), last)
+        body.append(Loop(turn, inner))
     if rest:
-        body += _one(
-            program, memory, split, region, views, sums, escaping, rest, None, whole * size
-        )
+        body += one.tile(rest, tiles * size, (), last)
+    body = [*[Fill(p.buffer) for p in parts.values()], *body]
+    for v, view in sums.items():
+        if copies > 1:
+            body.append(_added(parts[v], view, copies))
+        else:
+            sums[v] = replace(view, buffer=parts[v].buffer)
     views.update(sums)
     views.update(escaping)
     return [body]
+
+
+def _copies(view: View, copies: int) -> View:
+    """Memory for one sum of each chunk, side by side."""
+    return replace(view, buffer=Buffer(view.buffer.size * copies, view.buffer.dtype))
+
+
+def _moving(parts: dict[Abstract, View], chunk: Var) -> dict[Abstract, View]:
+    if chunk.extent == 1:
+        return parts
+    return {v: replace(p, outer=(*p.outer, (chunk, v.size))) for v, p in parts.items()}
+
+
+def _added(parts: View, to: View, copies: int) -> Nest:
+    """The sums of all chunks, added from the first to the last."""
+    element, copy = Var(to.buffer.size), Var(copies)
+    x = leaf(0, to.buffer.dtype)
+    load = Access(parts.buffer, 0, ((element, 1), (copy, to.buffer.size)))
+    total = Sum(Access(to.buffer, 0, ((element, 1),)), x)
+    return Nest([element, copy], {x: load}, [], [total], lane=element)
+
+
+def chunk_count(tiles: int, work: int) -> int:
+    """How many chunks: as many as divide the tiles, none too short to be worth a thread."""
+    if tiles < 2 or work * SWEEPS < WORTH:
+        return min(tiles, 1)
+    most = min(tiles, 32, work * SWEEPS // (WORTH // 4))
+    even = [c for c in range(2, most + 1) if tiles % c == 0]
+    if even and (even[-1] >= 8 or even[-1] == tiles):
+        return even[-1]
+    return max(min(most, 16), 1)
 
 
 def _laid_out(v: Abstract, left: Sequence[Step]) -> View:
@@ -124,53 +178,63 @@ def tile_size(n: int) -> int:
     return TILE
 
 
-def _one(
-    program: Program, memory: Memory, split: Split, region: list[Step],
-    views: dict[Abstract, View], sums: dict[Abstract, View], escaping: dict[Abstract, View],
-    size: int, turn: Var | None, start: int,
-) -> list[Any]:  # fmt: skip
-    """The statements of one tile, the samples from start + turn * size on."""
-    low = Tile(program, memory, split, size, sums)
-    twins: dict[Abstract, Abstract] = {}
+class _Region:
+    """The steps of a region, to be lowered for tiles of any size."""
 
-    def part(view: View, axis: int) -> View:
-        """The tile's part of something that holds all samples."""
-        stride = view.strides[axis]
-        shape = tuple(size if a == axis else n for a, n in enumerate(view.shape))
-        outer = view.outer
-        if turn is not None and stride:
-            outer = (*outer, (turn, size * stride))
-        return replace(view, offset=view.offset + start * stride, shape=shape, outer=outer)
+    def __init__(
+        self, program: Program, memory: Memory, split: Split, steps: list[Step],
+        views: dict[Abstract, View], escaping: dict[Abstract, View],
+    ) -> None:  # fmt: skip
+        self.program, self.memory, self.split, self.steps = program, memory, split, steps
+        self.views, self.escaping = views, escaping
 
-    def twin(x: Any, made: bool) -> Any:
-        """The value of the tile that stands for x; whole ones stand for themselves."""
-        if type(x) is not Abstract:
-            return x
-        known = twins.get(x)
-        if known is not None:
-            return known
-        axis = split.axis.get(x)
-        if axis is None:
-            if not made and x not in low.views:
-                low.define(x, views[x], 0)
-            twins[x] = x
-            return x
-        shape = tuple(size if a == axis else n for a, n in enumerate(x.shape))
-        new = twins[x] = Abstract(x.trace, shape, x.dtype, weak=x.weak)
-        low.axis[new] = axis
-        if not made:
-            low.define(new, part(views[x], axis), 0)
-        return new
+    def tile(
+        self, size: int, start: int, turns: tuple[tuple[Var, int], ...], sums: dict[Abstract, View]
+    ) -> list[Any]:
+        """The statements of one tile: samples from start + the sum of turn * count on."""
+        split = self.split
+        low = Tile(self.program, self.memory, split, size, sums)
+        twins: dict[Abstract, Abstract] = {}
 
-    for step in region:
-        operands = tuple([twin(x, False) for x in step.operands])
-        copy = Step(step.op, operands, step.params, step.line)
-        copy.several = step.several
-        copy.values = tuple([twin(v, True) for v in step.values])
-        low.run(copy)
-    for v, view in escaping.items():
-        _leave(low, twins[v], part(view, split.axis[v]))
-    return body_of(low.items)
+        def part(view: View, axis: int) -> View:
+            """The tile's part of something that holds all samples."""
+            stride = view.strides[axis]
+            shape = tuple(size if a == axis else n for a, n in enumerate(view.shape))
+            outer = view.outer
+            if stride:
+                moves = [(turn, count * stride) for turn, count in turns if turn.extent > 1]
+                outer = (*outer, *moves)
+            return replace(view, offset=view.offset + start * stride, shape=shape, outer=outer)
+
+        def twin(x: Any, made: bool) -> Any:
+            """The value of the tile that stands for x; whole ones stand for themselves."""
+            if type(x) is not Abstract:
+                return x
+            known = twins.get(x)
+            if known is not None:
+                return known
+            axis = split.axis.get(x)
+            if axis is None:
+                if not made and x not in low.views:
+                    low.define(x, self.views[x], 0)
+                twins[x] = x
+                return x
+            shape = tuple(size if a == axis else n for a, n in enumerate(x.shape))
+            new = twins[x] = Abstract(x.trace, shape, x.dtype, weak=x.weak)
+            low.axis[new] = axis
+            if not made:
+                low.define(new, part(self.views[x], axis), 0)
+            return new
+
+        for step in self.steps:
+            operands = tuple([twin(x, False) for x in step.operands])
+            copy = Step(step.op, operands, step.params, step.line)
+            copy.several = step.several
+            copy.values = tuple([twin(v, True) for v in step.values])
+            low.run(copy)
+        for v, view in self.escaping.items():
+            _leave(low, twins[v], part(view, split.axis[v]))
+        return body_of(low.items)
 
 
 def _leave(low: Lowering, x: Abstract, to: View) -> None:
