@@ -307,3 +307,44 @@ def test_state_is_as_before_where_a_body_fails() -> None:
     with pytest.raises(RuntimeError, match="in the body"):
         ga.compile(lambda x: ga.scan(step, x, length=3))(S)
     assert isinstance(total, GradArray) and total.item() == 1.0
+
+
+def test_a_body_that_the_host_must_run() -> None:
+    def f(a: Any, c: Any) -> Any:
+        eye = 3 * ga.eye(3)
+        step = lambda c, _: (ga.sort(ga.linalg.solve(a + eye, c)) + ga.sin(c), c)
+        c, ys = ga.scan(step, c, length=5)
+        return (c * c).sum() + ga.cond(c[0] > 0, lambda: ga.sort(a[0] * c)[1], lambda: ys.sum())
+
+    same(f, A, C)
+    same(ga.grad(f, (0, 1)), A, C)
+
+
+def test_a_loop_without_a_step_and_one_with_one() -> None:
+    for n in (0, 1):
+        f = lambda c, n=n: ga.scan(lambda c, _: (ga.sin(c), None), c, length=n)[0].sum()
+        same(ga.value_and_grad(f), C)
+
+
+def test_branches_inside_a_loop_and_a_loop_inside_a_branch() -> None:
+    def f(a: Any, c: Any) -> Any:
+        inner = lambda c: ga.fori_loop(0, 3, lambda k, c: ga.tanh(a @ c), c)
+        step = lambda c, k: (ga.switch(k % 3, [inner, ga.sin, lambda c: c * c], c), c.sum())
+        c, ys = ga.scan(step, c, ga.arange(7))
+        return (c * c).sum() + (ys * ys).sum()
+
+    same(f, A, C)
+    same(ga.grad(f, (0, 1)), A, C)
+    same(ga.hessian(f, 1), A, C)
+
+
+def test_a_while_loop_in_a_loop() -> None:
+    def f(a: Any, c: Any) -> Any:
+        going, grow = lambda c: (c * c).sum() < 9.0, lambda c: c * 1.4 + a[0]
+        step = lambda c, _: (ga.sin(ga.while_loop(going, grow, c, max_steps=30)), c)
+        c, ys = ga.scan(step, c, length=4)
+        return (c * ys).sum()
+
+    same(f, A, C)
+    same(ga.grad(f, (0, 1)), A, C)
+    same(ga.hessian(f, 1), A, C)

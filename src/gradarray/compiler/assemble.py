@@ -11,8 +11,9 @@ from . import expansions, rules
 from .abstract import Abstract
 from .expand import expanded
 from .loops import Buffer
-from .lower import Host, Lowering, Memory, View, contiguous
+from .lower import RULES, Host, Lowering, Memory, View, contiguous
 from .program import Program, Step
+from .prune import pruned
 from .simplify import simplified
 from .split import Split, splits_of
 from .tiles import tiled
@@ -29,10 +30,11 @@ class Assembled:
     constants: list[Buffer]
     outputs: list[Any]
     host_reasons: dict[str, str]
+    status: Buffer | None  # where a loop that was not finished says so
 
 
 def assemble(program: Program) -> Assembled:
-    program = simplified(expanded(program))
+    program = prepared(program)
     memory = Memory()
     views: dict[Abstract, View] = {}
     for v in program.inputs:
@@ -59,7 +61,7 @@ def assemble(program: Program) -> Assembled:
         items += whole.items
         views.update(whole.views)
         if last:
-            return Assembled(items, memory.inputs, memory.constants, outputs, memory.host_reasons)
+            return _assembled(memory, items, outputs)
         before = len(left)
         for split in splits:
             region, left = _take_tiles(split, left, of, views)
@@ -68,13 +70,35 @@ def assemble(program: Program) -> Assembled:
         assert len(left) < before, "no step can go on"
     whole = Lowering(program, memory, views)
     outputs = [whole.output(y) for y in program.outputs]
+    return _assembled(memory, items + whole.items, outputs)
+
+
+def _assembled(memory: Memory, items: list[Any], outputs: list[Any]) -> Assembled:
     return Assembled(
-        items + whole.items, memory.inputs, memory.constants, outputs, memory.host_reasons
+        items, memory.inputs, memory.constants, outputs, memory.host_reasons, memory.status
     )
+
+
+def prepared(program: Program) -> Program:
+    """The program, and every body within, expanded and simplified, and cut to what is used."""
+    program = pruned(simplified(expanded(program)))
+    for step in program.steps:
+        if step.programs():
+            step.params = {k: _prepared(v) for k, v in step.params.items()}
+    return program
+
+
+def _prepared(x: Any) -> Any:
+    if isinstance(x, tuple):
+        return tuple(map(_prepared, x))
+    return prepared(x) if isinstance(x, Program) else x
 
 
 def needs_host(program: Program, step: Step) -> bool:
     """Is there no rule for a step, so that it stays a call?"""
+    if step.programs() and step.op in RULES:
+        inside = [(part, s) for _, part in step.programs() for s in part.steps]
+        return any(needs_host(part, s) for part, s in inside)
     known: dict[Abstract, View] = {}
     for x in step.inputs:
         known[x] = View(Buffer(x.size, x.dtype), 0, x.shape, contiguous(x.shape))

@@ -11,7 +11,22 @@ from . import expr
 from .contract import ContractWriter, TurnWriter
 from .expr import BOOL
 from .ir import Writer, compute, element, splat, stored, suffix, vector
-from .loops import Access, Buffer, Contract, Fill, Gemm, Loop, Nest, Sum, Turn, Var, accesses, walk
+from .loops import (
+    Access,
+    Branch,
+    Buffer,
+    Contract,
+    Fill,
+    Gemm,
+    Loop,
+    Nest,
+    Sum,
+    Turn,
+    Var,
+    While,
+    accesses,
+    walk,
+)
 from .machine import Target
 
 
@@ -108,9 +123,11 @@ class Entry:
     def _statements(self, body: list[Any]) -> None:
         for s in body:
             if isinstance(s, Loop):
-                with self.w.loop(s.var.extent) as i:
-                    self.vars[s.var] = i
-                    self._statements(s.body)
+                self._loop(s)
+            elif isinstance(s, While):
+                self._while(s)
+            elif isinstance(s, Branch):
+                self._branch(s)
             elif isinstance(s, Nest):
                 self._nest(s)
             elif isinstance(s, Gemm):
@@ -126,6 +143,67 @@ class Entry:
                     f"call void @llvm.memset.p0.i64(ptr {base}, i8 0, "
                     f"i64 {s.buffer.size * s.buffer.dtype.itemsize}, i1 false)"
                 )
+
+    def _loop(self, s: Loop) -> None:
+        w = self.w
+        end = str(s.var.extent)
+        if s.count is not None:
+            end = w.let(f"load i64, ptr {self._pointer(s.count, [])}, align 8")
+        with w.loop(end) as i:
+            if s.backward:
+                last = w.let(f"sub nsw i64 {end}, 1")
+                i = w.let(f"sub nsw i64 {last}, {i}")
+            self.vars[s.var] = i
+            self._statements(s.body)
+
+    def _while(self, s: While) -> None:
+        w, limit = self.w, s.var.extent
+        i, after = w.name("i"), w.name("i")
+        head, test, turn, body, end, over, out = (
+            f"{name}_{i[1:]}"
+            for name in ("head", "test", "turn", "body", "end", "over", "out")
+        )
+        before = w.block
+        w.put(f"br label %{head}")
+        w.label(head)
+        phi = len(w.lines)
+        self.vars[s.var] = i
+        w.put(f"br label %{test}")
+        w.label(test)
+        self._statements(s.test)
+        going = w.let(f"load i8, ptr {self._pointer(s.going, [])}, align 1")
+        going = w.let(f"icmp ne i8 {going}, 0")
+        w.put(f"br i1 {going}, label %{turn}, label %{end}")
+        w.label(turn)
+        more = w.let(f"icmp slt i64 {i}, {limit}")
+        w.put(f"br i1 {more}, label %{body}, label %{over}")
+        w.label(body)
+        self._statements(s.body)
+        w.put(f"{after} = add nuw nsw i64 {i}, 1")
+        w.lines.insert(phi, f"  {i} = phi i64 [ 0, %{before} ], [ {after}, %{w.block} ]")
+        w.put(f"br label %{head}")
+        w.label(over)
+        if s.status is not None:
+            w.put(f"store i64 {limit}, ptr {self._pointer(s.status, [])}, align 8")
+        w.put(f"br label %{end}")
+        w.label(end)
+        w.put(f"store i64 {i}, ptr {self._pointer(s.count, [])}, align 8")
+        w.put(f"br label %{out}")
+        w.label(out)
+
+    def _branch(self, s: Branch) -> None:
+        w, last = self.w, len(s.bodies) - 1
+        k = w.let(f"load i64, ptr {self._pointer(s.index, [])}, align 8")
+        tag = k[1:]
+        low = w.let(f"icmp sle i64 {k}, 0")
+        k = w.let(f"select i1 {low}, i64 0, i64 {k}")
+        cases = " ".join(f"i64 {n}, label %case_{tag}_{n}" for n in range(last))
+        w.put(f"switch i64 {k}, label %case_{tag}_{last} [ {cases} ]")
+        for n, body in enumerate(s.bodies):
+            w.label(f"case_{tag}_{n}")
+            self._statements(body)
+            w.put(f"br label %join_{tag}")
+        w.label(f"join_{tag}")
 
     def _nest(self, nest: Nest) -> None:
         if any(v.extent == 0 for v in nest.axes) and not nest.sums:

@@ -5,7 +5,9 @@
     Nest      loops over a box; at every point expressions of loaded values are stored, or added up
     Contract  C += A B over register blocks, or a call of BLAS
     Loop      a variable from 0 to its extent, around other statements; the turns of a parallel one
-              may run at the same time
+              may run at the same time; one may go backward, and up to a count that is computed
+    While     a loop as long as a value that its test computes is true
+    Branch    one of several bodies, by a number
     Block     statements in order
 
 All extents are known. `check` proves that no access leaves its buffer.
@@ -124,9 +126,38 @@ class Nest:
 
 @dataclass(eq=False)
 class Loop:
+    """for var in range(extent): body. `count`, at most the extent, is read before the first turn;
+    backward, var goes from the last to 0.
+    """
+
     var: Var
     body: list[Any]
     parallel: bool = False
+    backward: bool = False
+    count: Access | None = None
+
+
+@dataclass(eq=False)
+class While:
+    """`test`, and as long as it leaves `going` true, at most var's extent times, the body.
+
+    `count` gets how often. `status` gets the extent if there would have been more.
+    """
+
+    var: Var
+    test: list[Any]
+    going: Access
+    body: list[Any]
+    count: Access
+    status: Access | None = None
+
+
+@dataclass(eq=False)
+class Branch:
+    """The body of this number, clipped to those there are."""
+
+    index: Access
+    bodies: list[list[Any]]
 
 
 @dataclass(eq=False)
@@ -193,14 +224,23 @@ class Turn:
     of_stride: int
 
 
-Statement = Nest | Loop | Fill | Gemm | Contract | Turn
+Statement = Nest | Loop | While | Branch | Fill | Gemm | Contract | Turn
 
 
 def walk(body: list[Any]) -> Iterator[Any]:
     for statement in body:
         yield statement
-        if isinstance(statement, Loop):
-            yield from walk(statement.body)
+        for part in parts(statement):
+            yield from walk(part)
+
+
+def parts(statement: Any) -> list[list[Any]]:
+    """The bodies within a statement."""
+    if isinstance(statement, Loop):
+        return [statement.body]
+    if isinstance(statement, While):
+        return [statement.test, statement.body]
+    return statement.bodies if isinstance(statement, Branch) else []
 
 
 def accesses(statement: Any) -> Iterator[tuple[Access, bool]]:
@@ -217,6 +257,15 @@ def accesses(statement: Any) -> Iterator[tuple[Access, bool]]:
     elif isinstance(statement, Turn):
         yield statement.of, False
         yield statement.to, True
+    elif isinstance(statement, Loop) and statement.count is not None:
+        yield statement.count, False
+    elif isinstance(statement, While):
+        yield statement.going, False
+        yield statement.count, True
+        if statement.status is not None:
+            yield statement.status, True
+    elif isinstance(statement, Branch):
+        yield statement.index, False
 
 
 def check(body: list[Any]) -> None:
@@ -264,9 +313,19 @@ def text(body: list[Any], indent: str = "") -> str:
     lines: list[str] = []
     for s in body:
         if isinstance(s, Loop):
-            how = "parallel " if s.parallel else ""
-            lines.append(f"{indent}{how}for {s.var.name} < {s.var.extent}:")
+            how = "parallel " if s.parallel else "backward " if s.backward else ""
+            end = s.var.extent if s.count is None else s.count
+            lines.append(f"{indent}{how}for {s.var.name} < {end}:")
             lines.append(text(s.body, indent + "    "))
+        elif isinstance(s, While):
+            lines.append(f"{indent}{s.count} = {s.var.name} while {s.going}, by:")
+            lines.append(text(s.test, indent + "    "))
+            lines.append(f"{indent}do:")
+            lines.append(text(s.body, indent + "    "))
+        elif isinstance(s, Branch):
+            for k, body in enumerate(s.bodies):
+                lines.append(f"{indent}if {s.index} is {k}:")
+                lines.append(text(body, indent + "    "))
         elif isinstance(s, Nest):
             box = ", ".join(f"{v.name} < {v.extent}" for v in s.axes)
             lines.append(f"{indent}nest {box}:  {s.label}".rstrip())

@@ -117,6 +117,13 @@ class Memory:
         self.inputs: list[Buffer] = []
         self.constants: list[Buffer] = []
         self.host_reasons: dict[str, str] = {}
+        self.status: Buffer | None = None  # where a loop that was not finished says so
+
+    def unfinished(self) -> Access:
+        """Where a loop writes its limit if it would have gone on."""
+        if self.status is None:
+            self.status = self.constant(np.zeros(1, np.int64)).buffer
+        return Access(self.status)
 
     def given(self, v: Abstract) -> View:
         buffer = Buffer(v.size, v.dtype, "given", index=len(self.inputs))
@@ -143,6 +150,10 @@ class Lowering:
         self.inline: dict[Abstract, int] = {}
         # The first item that may read a value from memory.
         self.ready: dict[Abstract, int] = dict.fromkeys(known, 0)
+
+    def within(self, program: Program, known: dict[Abstract, View]) -> Lowering:
+        """The lowering of a body inside of this."""
+        return Lowering(program, self.shared, known)
 
     def _constant(self, data: np.ndarray) -> View:
         return self.shared.constant(data)
@@ -312,7 +323,7 @@ class Lowering:
 
     def run(self, step: Step) -> None:
         """Lower one step."""
-        op = step.op
+        op, count = step.op, len(self.items)
         try:
             if op in RULES:
                 if RULES[op](self, step) is not NotImplemented:
@@ -326,6 +337,7 @@ class Lowering:
                 return
             self.shared.host_reasons.setdefault(op.name, "has no rule")
         except Unsupported as why:
+            del self.items[count:]
             self.shared.host_reasons.setdefault(op.name, str(why))
         self.host(step)
 

@@ -13,6 +13,7 @@ import numpy as np
 from . import loops
 from .assemble import assemble
 from .emit import Entry, Module, attributes
+from .loop_ops import unfinished
 from .loops import Buffer
 from .lower import Host, View, body_of
 from .machine import Loaded, host, object_code
@@ -124,6 +125,7 @@ class Native:
                 self._host(call)
             else:
                 call(self._arena_at, self._table_at)
+        self._check_status()
         out = []
         for view in self.lowering.outputs:
             if isinstance(view, View):
@@ -133,6 +135,12 @@ class Native:
                 out.append(view)
         given.clear()
         return out
+
+    def _check_status(self) -> None:
+        status = self.lowering.status
+        if status is not None and status.data[0]:
+            limit, status.data[0] = int(status.data[0]), 0
+            raise unfinished(limit)
 
     def _host(self, call: Host) -> None:
         values = [self._array(x) if isinstance(x, View) else x for x in call.operands]
