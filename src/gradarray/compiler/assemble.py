@@ -110,13 +110,30 @@ def needs_host(program: Program, step: Step) -> bool:
 def _take_whole(low: Lowering, left: list[Step], of: dict[Step, Split]) -> list[Step]:
     """Lower the steps without samples whose operands are there; the steps that are left."""
     rest = []
+    awaited = _awaited(left, of)
     for step in left:
         there = all(x in low.views or x in low.inline for x in step.inputs)
-        if step not in of and there:
+        if step not in of and there and (awaited is None or step in awaited):
             low.run(step)
         else:
             rest.append(step)
     return rest
+
+
+def _awaited(left: list[Step], of: dict[Step, Split]) -> set[Step] | None:
+    """The steps that tiles wait for, directly or through others; None where no tiles are left.
+
+    What nobody waits for comes after the tiles, where it may share a nest with what uses it.
+    """
+    needed = {x for step in left if step in of for x in step.inputs}
+    if not any(step in of for step in left):
+        return None
+    found = set()
+    for step in reversed(left):
+        if step not in of and any(v in needed for v in step.values):
+            found.add(step)
+            needed.update(step.inputs)
+    return found
 
 
 def _take_tiles(
