@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import expansions, rules
+from . import expansions, rules, taps
 from .abstract import Abstract
 from .expand import expanded
 from .loops import Buffer
@@ -18,7 +18,7 @@ from .simplify import simplified
 from .split import Split, splits_of
 from .tiles import tiled
 
-_DECLARED = expansions, rules  # imported for what it declares
+_DECLARED = expansions, rules, taps  # imported for what it declares
 
 
 @dataclass

@@ -127,7 +127,7 @@ class ContractWriter:
         self._each(s.columns, vectors * self.width, columns)
 
     def _block(self, m: str, n: str, rows: int, vectors: int, count: int) -> None:
-        s, w = self.s, self.w
+        s = self.s
         masks = [self._mask(count - v * self.width) for v in range(vectors)]
         c = [
             [self._at("%c", (m, s.c_strides[0]), (n, 1), (r, s.c_strides[0]), (v * self.width, 1))
@@ -141,10 +141,9 @@ class ContractWriter:
             for r in range(rows)
         ]
         unroll = 2 if rows * vectors <= 12 and s.inner % 2 == 0 else 1
-        loop = w.loop(s.inner, unroll)
-        sums = [[loop.carry(self.wide, first[r][v]) for v in range(vectors)] for r in range(rows)]
-        with loop as k:
-            now = [row[:] for row in sums]
+
+        def turn(k: str, a0: str, b0: str, now: list[list[str]]) -> list[list[str]]:
+            now = [row[:] for row in now]
             for u in range(unroll):
                 b = [
                     self._load(
@@ -159,12 +158,45 @@ class ContractWriter:
                     )
                     for v in range(vectors):
                         now[r][v] = self._fma(a, b[v], now[r][v])
-            for r in range(rows):
-                for v in range(vectors):
-                    loop.set(sums[r][v], now[r][v])
+            return now
+
+        def along(a: Any, b: Any, sums: list[list[str]]) -> list[list[str]]:
+            return self._carried(s.inner, unroll, sums, lambda k, now: turn(k, a[0], b[0], now))
+
+        sums = self._outer(0, [a0], [b0], first, along)
         for r in range(rows):
             for v in range(vectors):
                 self._store(sums[r][v], c[r][v], masks[v])
+
+    # Loops over what is summed --------------------------------------------------------------------
+
+    def _carried(
+        self, extent: int, step: int, sums: list[list[str]], body: Any
+    ) -> list[list[str]]:
+        """The sums after a loop; body(k, sums) gives them after one turn."""
+        loop = self.w.loop(extent, step)
+        carried = [[loop.carry(self.wide, x) for x in row] for row in sums]
+        with loop as k:
+            for row, new in zip(carried, body(k, carried)):
+                for name, value in zip(row, new):
+                    loop.set(name, value)
+        return carried
+
+    def _outer(
+        self, level: int, a: list[str], b: list[str], sums: list[list[str]], body: Any
+    ) -> list[list[str]]:
+        """body(a, b, sums) within the loops around it, which move where a and b are."""
+        if level == len(self.s.outer):
+            return body(a, b, sums)
+        extent, *strides = self.s.outer[level]
+
+        def turn(k: str, now: list[list[str]]) -> Any:
+            here_a, here_b = (
+                [self._at(at, (k, stride)) for at in x] for x, stride in zip((a, b), strides)
+            )
+            return self._outer(level + 1, here_a, here_b, now, body)
+
+        return self._carried(extent, 1, sums, turn)
 
     # Lanes along what is summed -------------------------------------------------------------------
 
@@ -185,7 +217,7 @@ class ContractWriter:
         sums = [["zeroinitializer"] * columns for _ in range(rows)]
         whole = s.inner // self.width * self.width
 
-        def turn(k: str, mask: str, now: list[list[str]]) -> list[list[str]]:
+        def turn(k: str, mask: str, a0: Any, b0: Any, now: list[list[str]]) -> list[list[str]]:
             b = [self._load(self._at(p, (k, 1)), mask) for p in b0]
             out = []
             for r in range(rows):
@@ -193,16 +225,16 @@ class ContractWriter:
                 out.append([self._fma(a, b[v], now[r][v]) for v in range(columns)])
             return out
 
-        if whole:
-            loop = w.loop(whole, self.width)
-            carried = [[loop.carry(self.wide, x) for x in row] for row in sums]
-            with loop as k:
-                for row, new in zip(carried, turn(k, "", carried)):
-                    for name, value in zip(row, new):
-                        loop.set(name, value)
-            sums = carried
-        if whole < s.inner:
-            sums = turn(str(whole), self._mask(s.inner - whole), sums)
+        def along(a0: Any, b0: Any, sums: list[list[str]]) -> list[list[str]]:
+            if whole:
+                sums = self._carried(
+                    whole, self.width, sums, lambda k, now: turn(k, "", a0, b0, now)
+                )
+            if whole < s.inner:
+                sums = turn(str(whole), self._mask(s.inner - whole), a0, b0, sums)
+            return sums
+
+        sums = self._outer(0, a0, b0, sums, along)
         for r in range(rows):
             for v in range(columns):
                 at = self._at(

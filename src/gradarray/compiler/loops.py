@@ -195,7 +195,8 @@ class Contract:
 
     lanes "columns": B and C have unit stride along n, and elements of A are spread over the
     lanes. lanes "inner": A and B have unit stride along k, and every sum goes across the lanes at
-    its end. `add`: to what C holds.
+    its end. `add`: to what C holds. `outer`: the sum goes over further loops around k, each with
+    its extent and its strides in A and B.
     """
 
     c: Access
@@ -210,6 +211,7 @@ class Contract:
     lanes: str = "columns"
     add: bool = False
     label: str = ""
+    outer: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(eq=False)
@@ -296,7 +298,10 @@ def _reach(s: Any, access: Access) -> int:
             id(s.a): ((s.rows, s.inner), s.a_strides),
             id(s.b): ((s.inner, s.columns), s.b_strides),
         }[id(access)]
-        return sum((n - 1) * stride for n, stride in zip(sizes, strides))
+        reach = sum((n - 1) * stride for n, stride in zip(sizes, strides))
+        if access is not s.c:
+            reach += sum((n - 1) * strides[access is s.b] for n, *strides in s.outer)
+        return reach
     return 0
 
 
@@ -347,7 +352,8 @@ def text(body: list[Any], indent: str = "") -> str:
         elif isinstance(s, Contract):
             lines.append(
                 f"{indent}{s.c} {'+=' if s.add else '='} {s.a} . {s.b}"
-                f"  ({s.rows} x {s.inner} x {s.columns}, lanes along {s.lanes})"
+                f"  ({s.rows} x {'.'.join(str(n) for n in (*[o[0] for o in s.outer], s.inner))}"
+                f" x {s.columns}, lanes along {s.lanes})"
             )
         elif isinstance(s, Turn):
             lines.append(f"{indent}{s.to} = turned {s.of}  ({s.rows} x {s.columns})")

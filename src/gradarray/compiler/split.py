@@ -14,16 +14,20 @@ from typing import Any
 import numpy as np
 
 from ..algebra import Elementwise
+from ..ops.avgpool import WindowSpreadGrad, WindowSumGrad
 from ..ops.complex import ConjGrad, RealGrad
 from ..ops.contract import MatMulGrad
 from ..ops.control import AliasGrad
+from ..ops.conv import ConvGrad, ConvTransposeGrad, ConvWeightGrad
 from ..ops.einsum import ContractGrad
 from ..ops.indexing import IndexGrad, PlaceGrad
 from ..ops.join import ConcatenateGrad, SplitGrad, StackGrad, UnstackGrad
 from ..ops.reduce import MaxGrad, MinGrad, SumGrad
 from ..ops.shape import AsTypeGrad, BroadcastToGrad, ExpandDimsGrad, ReshapeGrad, TransposeGrad
+from ..ops.unfold import FoldGrad, UnfoldGrad
 from .abstract import Abstract
 from .program import Program, Step
+from .taps import MaxTap, TapGather, TapPlaces, TapScatter
 
 SHORTEST = 16  # samples that are worth lanes
 LEAST = 50_000  # multiplications in products that are worth tiles
@@ -39,6 +43,12 @@ class Split:
     steps: list[Step] = field(default_factory=list)
     sliced: set[Abstract] = field(default_factory=set)  # there before, read tile by tile
     work: int = 0  # multiplications in products
+
+
+    @property
+    def largest(self) -> int:
+        """The bytes of one sample of the largest value."""
+        return max(v.nbytes for v in self.axis) // self.n
 
 
 class Together(Exception):
@@ -292,7 +302,47 @@ def _product(split: Split, step: Step, la: Any, lb: Any, ly: Any) -> None:
         split.sums.add(y)
 
 
+def _planes(split: Split, step: Step) -> None:
+    """What goes plane by plane, (N, C, ..), keeps both axes."""
+    found = {split.axis[x] for x in step.inputs if x in split.axis}
+    if len(found) != 1 or max(found) > 1:
+        raise Together
+    (axis,) = found
+    for x in step.operands:
+        if type(x) is not Abstract or x not in split.axis:
+            _slice(split, x, axis - _ndim(x))
+    split.axis[step.values[0]] = axis
+
+
+def _convolution(split: Split, step: Step) -> None:
+    """Samples are the first axis of arrays, and none of the kernel."""
+    x, second = step.operands
+    sums = step.op is ConvWeightGrad
+    for v in (x, second) if sums else (x,):
+        if v not in split.axis:
+            _slice(split, v, -_ndim(v))
+        if split.axis[v]:
+            raise Together
+    y = step.values[0]
+    w = y if sums else second
+    if not sums and type(w) is Abstract and w in split.axis:
+        raise Together
+    planes = min(_plane(x), _plane(second if sums else y))
+    split.work += split.n * planes * math.prod(w.shape)
+    if sums:
+        split.sums.add(y)
+    else:
+        split.axis[y] = 0
+
+
+def _plane(x: Any) -> int:
+    return math.prod(np.shape(x)[2:] if type(x) is not Abstract else x.shape[2:])
+
+
 _RULES: dict[Any, Any] = {
+    ConvGrad: _convolution, ConvTransposeGrad: _convolution, ConvWeightGrad: _convolution,
+    UnfoldGrad: _planes, FoldGrad: _planes, WindowSumGrad: _planes, WindowSpreadGrad: _planes,
+    MaxTap: _planes, TapPlaces: _planes, TapGather: _planes, TapScatter: _planes,
     AliasGrad: _same, RealGrad: _same, ConjGrad: _same, AsTypeGrad: _same,
     TransposeGrad: _transpose, ExpandDimsGrad: _expand_dims, BroadcastToGrad: _broadcast,
     ReshapeGrad: _reshape, IndexGrad: _index, PlaceGrad: _place,

@@ -18,6 +18,8 @@ from .machine import host
 from .program import Program, Step
 from .split import Split
 
+BIG = 1 << 20  # bytes of one value in a tile, beyond which tiles are small
+SMALL_TILE = 16
 SWEEPS = 2  # operations for each multiplication of a product: it is followed by an addition
 WORTH = 10_000_000  # operations that are worth a second thread, some 100 us
 TILE = 64  # samples: small enough that a tile stays in cache, and wide enough for four registers
@@ -94,7 +96,7 @@ def tiled(
         v: View(Buffer(v.size, v.dtype), 0, v.shape, contiguous(v.shape))
         for v in made if v not in sums and v in wanted
     }  # fmt: skip
-    size = tile_size(split.n)
+    size = tile_size(split.n, split.largest)
     tiles, rest = divmod(split.n, size)
     chunks = chunk_count(tiles, split.work)
     each, over = divmod(tiles, chunks) if chunks else (0, tiles)
@@ -168,8 +170,13 @@ def _laid_out(v: Abstract, left: Sequence[Step]) -> View:
     return View(Buffer(v.size, v.dtype), 0, v.shape, contiguous(v.shape))
 
 
-def tile_size(n: int) -> int:
-    """About TILE samples; a size that divides n leaves no remainder to write code for."""
+def tile_size(n: int, largest: int) -> int:
+    """About TILE samples; a size that divides n leaves no remainder to write code for.
+
+    A few where one sample of the largest value takes many bytes.
+    """
+    if largest * TILE > BIG and n >= SMALL_TILE:
+        return SMALL_TILE
     if n <= 2 * TILE:
         return n if n <= TILE or n % TILE else TILE
     for size in (TILE, 80, 96, 48, 112, 128, 32):

@@ -132,33 +132,56 @@ class MaxPlacesGrad(Custom):
 
     @staticmethod
     def forward(x: Any, *, kernel: Any, out: Any, at: Any) -> np.ndarray:
-        length, n = x.shape[2:], len(kernel)
-        low = _lowest(x.dtype)
-        views = _by_tap(padded(x, kernel, out, at, low), kernel, out, at)
-        best = views[0].copy()
-        small: Any = np.uint8 if len(views) <= 256 else np.intp
-        which: Any = np.zeros(best.shape, small)
-        for number, view in enumerate(views[1:], 1):
-            # Numbers grow, so the maximum of them is the last one that was better.
-            np.maximum(which, (view > best) * small(number), out=which)
-            np.maximum(best, view, out=best)
-        if x.dtype.kind == "f" and np.isnan(np.add.reduce(best, None)):
-            for number in range(len(views) - 1, -1, -1):
-                which[np.isnan(views[number])] = number
-        steps = _flat_steps(length)
-        offsets = [
-            sum(k * d * step for k, d, step in zip(tap, at.dilation, steps))
-            for tap in np.ndindex(*kernel)
-        ]
-        starts = [np.arange(m) * s - p for m, s, p in zip(out, at.stride, at.low)]
-        places = np.array(offsets).take(which) + _outer_sum(starts, steps)
-        if any(at.low):
-            # Nothing above the padding's own value: the first place that lies in the plane.
-            nothing = best == low
-            if nothing.any():
-                inside = [s + np.maximum(-(s // d), 0) * d for s, d in zip(starts, at.dilation)]
-                places = np.where(nothing, _outer_sum(inside, steps), places)
-        return places.reshape(*x.shape[:2], *out) if n else places
+        taps = max_taps(x, kernel, out, at)
+        return taps_as_places(taps, kernel, out, at, x.shape[2:])
+
+
+def max_taps(x: Any, kernel: Any, out: Any, at: Any) -> np.ndarray:
+    """Which tap of each window sees its largest value, the first of equal ones."""
+    low = _lowest(x.dtype)
+    views = _by_tap(padded(x, kernel, out, at, low), kernel, out, at)
+    best = views[0].copy()
+    small: Any = np.uint8 if len(views) <= 256 else np.intp
+    which: Any = np.zeros(best.shape, small)
+    for number, view in enumerate(views[1:], 1):
+        # Numbers grow, so the maximum of them is the last one that was better.
+        np.maximum(which, (view > best) * small(number), out=which)
+        np.maximum(best, view, out=best)
+    if x.dtype.kind == "f" and np.isnan(np.add.reduce(best, None)):
+        for number in range(len(views) - 1, -1, -1):
+            which[np.isnan(views[number])] = number
+    if any(at.low):
+        # Nothing above the padding's own value: the first tap that lies in the plane.
+        nothing = best == low
+        if nothing.any():
+            which = np.where(nothing, first_taps(kernel, out, at).astype(small), which)
+    return which
+
+
+def first_taps(kernel: Any, out: Any, at: Any) -> Any:
+    """The first tap of each window that is not in the padding before the plane."""
+    firsts = [
+        np.maximum(-((np.arange(m) * s - p) // d), 0)
+        for m, s, d, p in zip(out, at.stride, at.dilation, at.low)
+    ]
+    return _outer_sum(firsts, _flat_steps(kernel))
+
+
+def taps_as_places(which: Any, kernel: Any, out: Any, at: Any, length: Any) -> np.ndarray:
+    """The places in the plane that the taps of windows see."""
+    steps = _flat_steps(length)
+    offsets = [
+        sum(k * d * step for k, d, step in zip(tap, at.dilation, steps))
+        for tap in np.ndindex(*kernel)
+    ]
+    places = np.array(offsets).take(which) + window_starts(out, at, length)
+    return places.reshape(which.shape)
+
+
+def window_starts(out: Any, at: Any, length: Any) -> Any:
+    """The place that the first tap of each window sees, negative in the padding."""
+    starts = [np.arange(m) * s - p for m, s, p in zip(out, at.stride, at.low)]
+    return _outer_sum(starts, _flat_steps(length))
 
 
 def _outer_sum(parts: list[np.ndarray], steps: Sizes) -> Any:

@@ -67,14 +67,14 @@ def all_taps(plane: View, windows: View, kernel: Sizes, at: Geometry) -> list[Vi
 
 
 def padded(
-    low: Lowering, x: View, kernel: Sizes, out: Sizes, at: Geometry, fill: Any
+    low: Lowering, x: View, kernel: Sizes, out: Sizes, at: Geometry, fill: Any, **how: Any
 ) -> tuple[View, Geometry, list[Any]]:
     """(x with `fill` around it, the geometry there, the statements that make it)."""
     n = len(kernel)
     reach, lengths = at.reach(kernel, out), x.shape[-n:]
     if not any(at.low) and all(r <= m for r, m in zip(reach, lengths)):
         return x, at, []
-    y = low.fresh((*x.shape[:-n], *reach), x.buffer.dtype)
+    y = low.fresh((*x.shape[:-n], *reach), x.buffer.dtype, **how)
     whole, part = at.inside(lengths, reach)
     to = part_of(y, [range(s.start, s.stop) for s in whole])
     of = part_of(x, [range(s.start, s.stop) for s in part])
