@@ -36,6 +36,7 @@ from .ops.compare import *
 from .ops.contract import *
 from .ops.control import *
 from .ops.conv import *
+from .ops.convolve import *
 from .ops.create import *
 from .ops.cumulative import *
 from .ops.difference import *
@@ -47,7 +48,9 @@ from .ops.frame import *
 from .ops.functional import *
 from .ops.gamma import *
 from .ops.grids import *
+from .ops.histogram import *
 from .ops.indexing import *
+from .ops.interp import *
 from .ops.join import *
 from .ops.layout import *
 from .ops.logical import *

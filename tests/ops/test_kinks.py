@@ -170,6 +170,7 @@ MET = {
     "partition": (lambda x: ga.partition(ga.stack([x, 1.0]), 0).sum(), 1.0, 2.0),
     "topk": (lambda x: ga.topk(ga.stack([x, 1.0]), 1)[0].sum(), 1.0, 2.0),
     "unique": (lambda x: ga.unique(ga.stack([x, 1.0])).sum(), 1.0, 2.0),
+    "interp": (lambda x: ga.interp(x, [0.0, 1.0], [2.0, 5.0]), 0.0, 0.5),
     "quantile": (lambda x: ga.median(ga.stack([x, 1.0])), 1.0, 2.0),
     "cummax": (lambda x: ga.cummax(ga.stack([x, 1.0])).sum(), 1.0, 2.0),
     "cummin": (lambda x: ga.cummin(ga.stack([x, 1.0])).sum(), 1.0, 2.0),

@@ -17,7 +17,10 @@ DATA_DEPENDENT = {
 }  # fmt: skip
 
 # Their answer is Python's, or its shape or the places they gather depend on values: these say so.
-SAYS_SO = ("allclose", "array_equal", "one_hot(array[4] int)", "quantile(array[4] distinct, array")
+SAYS_SO = (
+    "allclose", "array_equal", "one_hot(array[4] int)", "quantile(array[4] distinct, array",
+    "histogram(array[8], 'sturges')",
+)  # fmt: skip
 
 CALLS = [
     call
@@ -37,6 +40,7 @@ def test_what_needs_values_says_so():
         lambda x: x[x > 0],
         lambda x: x.numpy(),
         lambda x: ga.quantile(ga.array([1.0, 2.0]), x),
+        lambda x: ga.histogram(x, "sturges"),
     ):
         with pytest.raises(ga.GraphError, match=r"differs from example to example.*ga\.where"):
             ga.vmap(f)(x)

@@ -1,4 +1,4 @@
-"""Differences and integrals along an axis: diff, ediff1d, trapezoid."""
+"""Differences and integrals along an axis: diff, ediff1d, gradient, trapezoid."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 
 from ..array import GradArray, lift
-from ..errors import ShapeError, message
+from ..errors import DTypeError, ShapeError, message
 from ..registry import arr, case, public
-from .axes import one_axis
+from .axes import all_axes, one_axis
 from .compare import not_equal
 from .indexing import get
 from .join import concatenate
 from .layout import ravel
 from .reduce import sum
-from .shape import broadcast_to, reshape
+from .shape import astype, broadcast_to, reshape
 
 __all__ = [
     "diff",
     "ediff1d",
+    "gradient",
     "trapezoid",
 ]
 
@@ -97,6 +98,96 @@ def ediff1d(x: Any, to_end: Any = None, to_begin: Any = None) -> GradArray:
             )
         parts.insert(at, end)
     return concatenate(parts, axis=0, dtype=x.dtype) if len(parts) > 1 else parts[0]
+
+
+_PLACES = [0.0, 0.5, 2.0, 2.25]
+
+
+@public(
+    numpy=np.gradient,
+    cases=[
+        case(arr(4)),
+        case(arr(3, 4)),
+        case(arr(4), 0.5, edge_order=2),
+        case(arr(4), _PLACES),
+        case(arr(2, 4), _PLACES, axis=1, edge_order=2),
+        case(arr(3, 4), 2.0, _PLACES),
+        case(arr(3, 2, 2), axis=(0, -1)),
+    ],
+)
+def gradient(
+    f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1
+) -> GradArray | tuple[GradArray, ...]:
+    r"""Slopes of f between its neighbours: y_i = (f_{i+1} - f_{i-1}) / (2 h) along each axis.
+
+    For samples at x with h_i = x_{i+1} - x_i, y_i = (h_{i-1}^2 f_{i+1} + (h_i^2 - h_{i-1}^2) f_i -
+    h_i^2 f_{i-1}) / (h_i h_{i-1} (h_i + h_{i-1})), of second order; at the two ends of the first,
+    or the second (`edge_order`). `varargs`: nothing (h = 1), one h for all axes, or for every axis
+    h or its x. One array for one axis, else a tuple. Differentiable in f and in the places.
+    Raises ShapeError and ValueError as NumPy does. (Quarteroni, Sacco & Saleri, "Numerical
+    Mathematics", section 10.10.)
+
+    >>> import gradarray as ga
+    >>> ga.gradient([0.0, 1.0, 4.0, 9.0])
+    GradArray([1., 2., 4., 5.], dtype=float64)
+    """
+    f = lift(f, "gradient")
+    axes = all_axes(axis, f.ndim, "gradient")
+    if edge_order not in (1, 2):
+        raise ValueError(message("gradient", f"edge_order={edge_order} is neither 1 nor 2."))
+    if len(varargs) not in (0, 1, len(axes)):
+        raise TypeError(message("gradient", f"{len(varargs)} spacings for {len(axes)} axes."))
+    steps = [lift(h, "gradient") for h in varargs or (1.0,)]
+    if len(steps) == 1 and not steps[0].ndim:
+        steps *= len(axes)
+    if len(steps) != len(axes):
+        raise TypeError(message("gradient", f"places along one axis, for {len(axes)} axes."))
+    if f.dtype.kind == "b" and not (edge_order == 2 and all(h.ndim for h in steps)):
+        raise DTypeError(message("gradient", "booleans have no slopes.", "Use .astype(float)."))
+    if f.dtype.kind not in "fc":
+        f = astype(f, np.float64)
+    found = tuple(_slopes(f, h, k, edge_order) for h, k in zip(steps, axes, strict=True))
+    return found[0] if len(found) == 1 else found
+
+
+def _slopes(f: Any, h: Any, axis: int, edge_order: int) -> Any:
+    length = f.shape[axis]
+    if length <= edge_order:
+        raise ValueError(
+            message(
+                "gradient",
+                f"{length} values along axis {axis + f.ndim}: at least {edge_order + 1} are "
+                f"needed with edge_order={edge_order}.",
+            )
+        )
+    if h.ndim > 1 or (h.ndim and h.shape[0] != length):
+        raise ShapeError(
+            message("gradient", f"places of shape {h.shape} for {length} values along an axis.")
+        )
+    if h.ndim:
+        h = diff(reshape(h, (-1, *(1,) * (-axis - 1))), axis=axis)
+    h = astype(h, f.dtype)
+    left, middle, right = (_part(f, axis, k, length - 2 + k) for k in range(3))
+    if h.ndim:
+        p, q = _part(h, axis, None, -1), _part(h, axis, 1, None)
+        inner = right * (p / (q * (p + q))) - left * (q / (p * (p + q)))
+        inner = inner + middle * ((q - p) / (p * q))
+    else:
+        inner = (right - left) / (2.0 * h)
+    ends = [_end(f, h, axis, edge_order, k) for k in (False, True)]
+    return concatenate([ends[0], inner, ends[1]], axis=axis)
+
+
+def _end(f: Any, h: Any, axis: int, order: int, last: bool) -> Any:
+    """The slope at the first value, or the last, of the line or parabola through those beside."""
+    at = lambda v, k: _part(v, axis, -k - 1, -k or None) if last else _part(v, axis, k, k + 1)
+    sign = -1.0 if last else 1.0
+    p = at(h, 0) if h.ndim else h
+    if order == 1:
+        return (at(f, 1) - at(f, 0)) / (sign * p)
+    q = at(h, 1) if h.ndim else h
+    rest = at(f, 1) * ((p + q) / (p * q)) - at(f, 2) * (p / (q * (p + q)))
+    return sign * (rest - at(f, 0) * ((2.0 * p + q) / (p * (p + q))))
 
 
 @public(

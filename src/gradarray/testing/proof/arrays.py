@@ -14,6 +14,7 @@ import numpy as np
 from .densities import VECTORS
 from .exact import mp
 from .matrices import MATRICES, norm
+from .samples import SAMPLES
 
 # Fourier transforms, by their definition ----------------------------------------------------------
 
@@ -217,6 +218,7 @@ def _frexp(x: Any) -> tuple[Any, Any]:
 ARRAYS: dict[str, Callable[..., Any]] = (
     MATRICES
     | VECTORS
+    | SAMPLES
     | {
         "fft.fft": fft,
         "fft.ifft": ifft,
