@@ -61,6 +61,10 @@ class Abstract:
     @staticmethod
     def __ga_apply__(op: Any, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """An op on plain arrays: within a sweep plain, elsewhere recorded as any other."""
+        if mode.trace is None:
+            for x in operands:
+                if type(x) is Abstract and not x.trace.open:
+                    raise x._unreadable()
         if not mode.raw:
             handles = [wrap(x) if type(x) is Abstract else x for x in operands]
             return given.apply(op, *handles, **params)

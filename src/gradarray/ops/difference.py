@@ -115,9 +115,7 @@ _PLACES = [0.0, 0.5, 2.0, 2.25]
         case(arr(3, 2, 2), axis=(0, -1)),
     ],
 )
-def gradient(
-    f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1
-) -> GradArray | tuple[GradArray, ...]:
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     r"""Slopes of f between its neighbours: y_i = (f_{i+1} - f_{i-1}) / (2 h) along each axis.
 
     For samples at x with h_i = x_{i+1} - x_i, y_i = (h_{i-1}^2 f_{i+1} + (h_i^2 - h_{i-1}^2) f_i -
