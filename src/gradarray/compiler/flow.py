@@ -9,6 +9,8 @@ Every such loop is itself a node whose derivative is found in the same way, and 
 from __future__ import annotations
 
 import functools
+import itertools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +26,7 @@ from ..transforms.batch import Level, base, later_levels
 from ..transforms.checkpoint import RecomputedGrad
 from .abstract import Abstract
 from .body import Body, from_stacked, is_cheap, spread, stacked_base, with_levels
+from .hoist import Product, products_of
 from .loop_ops import ScanGrad, UnboundedGrad, WhileGrad
 from .program import Program, Step
 
@@ -206,18 +209,29 @@ class Run:
             arrived = pull.sweep(body.order(seeds), seeds, variant)
             places = list(moving)
             results = [walk.leaving(arrived.get(self.leaves[k]), self.carry[k]) for k in moving]
+            later: dict[int, list[Product]] = {}
             for k, end in enumerate(self.ends, after):
                 bar = arrived.get(end, seeds.get(end)) if wanted[k] else None
-                if bar is not None:
+                products = None if walk.recorded or body.turns is not None else products_of(bar)
+                if products is not None:
+                    later[k] = products
+                elif bar is not None:
                     places.append(k)
                     results.append(walk.leaving(walk.fresh(bar) + bar))
             for k, leaf in enumerate(self.along, n):
                 if wanted[k] and leaf in arrived:
                     places.append(k)
                     results.append(walk.leaving(arrived[leaf]))
+        factors = [v for one in itertools.chain(*later.values()) for v in (one.a, one.b)]
+        factors = [v for v in dict.fromkeys(factors) if not self._is_kept(v)]
+        values = walk.run([*results, *factors], not self.reverse, self)
         out: list[Any] = [None] * len(parents)
-        for k, value in zip(places, walk.run(results, not self.reverse, self), strict=True):
+        for k, value in zip(places, values):
             out[k] = None if parents[k] is None else value
+        body.stacks.update(zip(factors, values[len(places) :]))
+        for k, products in later.items():
+            parts = [one.of_all(body.stack(one.a), body.stack(one.b)) for one in products]
+            out[k] = functools.reduce(operator.add, parts)
         return tuple(out)
 
     # The forward walk -----------------------------------------------------------------------------
