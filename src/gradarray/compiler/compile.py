@@ -13,11 +13,8 @@ from .. import tree
 from ..array import GradArray, wrap
 from ..errors import message
 from ..graph import mode
-from . import control
 from .native import Native
 from .record import Output, Recorded, Slot, changed_each_time, is_dynamic, mismatch, record
-
-_FLOW = control  # imported for what it declares
 
 
 class Compiled:

@@ -11,9 +11,12 @@ import numpy as np
 from .. import graph, tree
 from ..array import GradArray, wrap
 from ..errors import message
+from . import control
 from .abstract import Abstract
 from .program import Program
 from .trace import Bound, Trace, tracing
+
+_FLOW = control  # imported for what it declares
 
 
 @dataclass
