@@ -102,6 +102,7 @@ class GradArray(ArrayMethods):
                         "A gradient has the shape of its array.",
                     )
                 )
+        self._met()
         self._gradient = value
 
     @property
@@ -287,7 +288,13 @@ class GradArray(ArrayMethods):
 
     def zero_grad(self) -> None:
         """Forget the gradient: sets `.grad` to None."""
+        self._met()
         self._gradient = None
+
+    def _met(self) -> None:
+        """Before a gradient changes under trace: how it was is part of what is recorded."""
+        if flags.special and mode.trace is not None:
+            mode.trace.read(self)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this intermediate in `.grad` at the next backward pass."""

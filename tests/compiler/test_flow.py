@@ -135,6 +135,22 @@ def test_vmap_over_a_loop_and_its_derivatives(f: Any) -> None:
     same(ga.jacobian(lambda c: ga.stack([f(A, c, U), f(A, c + 1, U)])), C)
 
 
+def test_a_product_with_a_matrix_is_hoisted_out_of_the_reverse_loop() -> None:
+    """The cotangent of w is one product of all steps: no sum of its size is carried."""
+    w = ga.array(RNG.normal(size=(16, 16)) / 8)
+    x = ga.array(RNG.normal(size=(5, 32, 16)))
+
+    def f(w: Any, x: Any) -> Any:
+        return ga.scan(lambda c, u: (ga.tanh(c @ w + u), None), x[0], x)[0].sum()
+
+    same(ga.grad(f, (0, 1)), w, x)
+    compiled = ga.compile(ga.grad(f))
+    compiled(w, x)
+    loop, _, after = compiled.show().partition("reverse=True")[2].partition("return")
+    assert loop.count("matmul") == 1  # with w, not for it
+    assert "contract" in after
+
+
 def test_vmap_inside_a_loop() -> None:
     def f(a: Any, c: Any) -> Any:
         step = lambda c, _: (ga.vmap(lambda row: ga.tanh(row @ c) * c[0])(a), c)
@@ -226,6 +242,8 @@ def test_a_training_step_of_recurrent_layers(layer: Any) -> None:
 
         step = wrapped(step)
         losses = [step(x) for _ in range(3)]
+        versions = [v for vs in getattr(step, "_versions", {}).values() for v in vs]
+        assert len(versions) <= 2  # the first call finds no gradients, all others do
         return [*numbers(losses), *numbers(list(layer.parameters()))]
 
     for x_, y_ in zip(trained(ga.compile), trained(lambda f: f), strict=True):

@@ -330,7 +330,7 @@ class Module:
             if set_to_none or gradient is None:
                 parameter.zero_grad()
             else:
-                parameter._gradient = wrap(np.zeros(gradient.shape, gradient.dtype)[()])
+                parameter.grad = wrap(np.zeros(gradient.shape, gradient.dtype)[()])
 
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
         """Make every parameter trainable, or freeze it."""

@@ -227,7 +227,7 @@ class Optimizer:
         True
         """
         for p in self._params():
-            p._gradient = None if set_to_none else wrap(np.zeros(p.shape, p.dtype)[()])
+            p.grad = None if set_to_none else wrap(np.zeros(p.shape, p.dtype)[()])
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient; the others, and their state, stay.
