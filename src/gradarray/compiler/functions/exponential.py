@@ -1,0 +1,89 @@
+"""Exponentials: exp, exp2, expm1, and what is made of them without more: sigmoid.
+
+    e^x = 2^n e^r,   x = n log 2 + r,   |r| <= log(2)/2
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..expr import Expr, make
+from .pairs import Pair, ordered
+from .reals import Real, choose, entry, fma, nearest, polynomial, scaled
+from .tables import EXP, EXP2, LOG2
+
+# Beyond these e^x is 0 or infinite, rounded; e^x - 1 is -1.
+LIMITS = {True: (-746.0, 710.0), False: (-104.0, 89.0)}
+LIMITS_2 = {True: (-1076.0, 1025.0), False: (-151.0, 129.0)}
+LIMITS_M1 = {True: (-40.0, 710.0), False: (-20.0, 89.0)}
+
+
+def within(x: Real, limits: dict[bool, tuple[float, float]]) -> Real:
+    low, high = limits[x.f.double]
+    return x.at_least(low).at_most(high)
+
+
+def reduced(x: Real) -> tuple[Real, Expr, Real]:
+    """(n, n as a word, r)."""
+    n, word = nearest(x, 1 / math.log(2))
+    high, low = LOG2[x.f.double]
+    return n, word, fma(n, -low, fma(n, -high, x))
+
+
+def exp_pair(x: Real, low: Real | None = None) -> tuple[Pair, Expr]:
+    """e^(x + low) as 2^n (high + low'), to more digits than a number has; x within LIMITS."""
+    n, word = nearest(x, 1 / math.log(2))
+    first, second = LOG2[x.f.double]
+    r = fma(n, -first, x)  # exact
+    part = fma(n, -second, r)
+    rest = fma(n, -second, r - part)  # what the line before has rounded away
+    if low is not None:
+        rest = rest + low
+    whole = ordered(1, part)
+    w = fma(part * part, polynomial(part, EXP[x.f.double]), whole.low + rest)
+    return Pair(whole.high, w), word
+
+
+@entry("exp")
+def exp(x: Real) -> Real:
+    x = within(x, LIMITS)
+    _, n, r = reduced(x)
+    y = fma(r * r, polynomial(r, EXP[x.f.double]), r) + 1
+    return scaled(y, n)
+
+
+@entry("exp2")
+def exp2(x: Real) -> Real:
+    x = within(x, LIMITS_2)
+    n, word = nearest(x, 1.0)
+    r = x - n
+    return scaled(fma(r, polynomial(r, EXP2[x.f.double]), 1), word)
+
+
+def _expm1(x: Real) -> Real:
+    n, word, r = reduced(x)
+    f = x.f
+    q = fma(r * r, polynomial(r, EXP[f.double]), r)
+    # 2 (2^(n-1) (q + 1) - 1/2): 2^1024 is not a number.
+    half = f.power_of_two(make("add", word, f.word(f.bias - 1)))
+    y = fma(q, half, half - 0.5) * 2
+    return choose(n.equals(0), q, y)
+
+
+@entry("expm1")
+def expm1(x: Real) -> Real:
+    y = _expm1(within(x, LIMITS_M1))
+    # -0 stays -0, and a number so small that its square is nothing stays itself.
+    return choose(abs(x) < x.f.eps / 2, x, y)
+
+
+def tanh_parts(x: Real) -> Real:
+    """e^(2 |x|) - 1, not beyond where tanh is 1 and sech^2 is 0 or nearly."""
+    x = abs(x).at_most(350.0 if x.f.double else 43.0)
+    return _expm1(x + x)
+
+
+@entry("expit")
+def expit(x: Real) -> Real:
+    e = exp(-abs(x))
+    return choose(x < 0, e, choose(x.is_nan(), x, 1.0)) / (1 + e)
