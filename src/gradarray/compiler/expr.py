@@ -29,6 +29,8 @@ PRIMITIVES: dict[str, tuple[int, str]] = {
     "lt": (2, "bool"), "le": (2, "bool"), "gt": (2, "bool"), "ge": (2, "bool"),
     "eq": (2, "bool"), "ne": (2, "bool"),  # ne alone is true of a NaN
     "select": (3, "second"),  # condition, then, else
+    "rare": (3, "second"),  # select(condition, second, first): computed only if a lane asks for it
+    "libm": (1, "same"),  # the C library's function `attr`, lane by lane
     "cast": (1, "cast"),  # by value: floats to integers toward zero
     "bits": (1, "cast"),  # the same bits under another dtype of the same size
     "leaf": (0, "cast"),  # an operand of the loop; `attr` is its number
@@ -67,7 +69,7 @@ def make(op: str, *args: Expr, dtype: Any = None, attr: Any = None) -> Expr:
         assert args[0].dtype == args[1].dtype, f"{op} of {args[0].dtype} and {args[1].dtype}"
         dtype = BOOL
     elif result == "second":
-        assert args[0].dtype == BOOL and args[1].dtype == args[2].dtype, f"select {args}"
+        assert args[0].dtype == BOOL and args[1].dtype == args[2].dtype, op
         dtype = args[1].dtype
     dtype = np.dtype(dtype)
     key = (op, args, dtype, attr)
@@ -111,8 +113,8 @@ def select(condition: Expr, a: Expr, b: Expr) -> Expr:
     return a if a is b else make("select", condition, a, b)
 
 
-def topological(roots: Iterable[Expr]) -> Iterator[Expr]:
-    """Every expression below `roots` once, operands first."""
+def topological(roots: Iterable[Expr], rare: bool = True) -> Iterator[Expr]:
+    """Every expression below `roots` once, operands first; without `rare`, no rare cases."""
     seen: set[Expr] = set()
     stack = [(root, False) for root in roots][::-1]
     while stack:
@@ -122,7 +124,8 @@ def topological(roots: Iterable[Expr]) -> Iterator[Expr]:
         elif x not in seen:
             seen.add(x)
             stack.append((x, True))
-            stack.extend((a, False) for a in reversed(x.args))
+            args = x.args if rare or x.op != "rare" else x.args[:2]
+            stack.extend((a, False) for a in reversed(args))
 
 
 def substitute(root: Expr, leaves: dict[int, Expr]) -> Expr:

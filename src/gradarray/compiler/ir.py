@@ -162,10 +162,45 @@ def compute(
     """Write the instructions of some expressions; their values, given those of the leaves."""
     known = dict(leaves)
     roots = list(roots)
-    for x in expr.topological(roots):
-        if x not in known:
+    for x in expr.topological(roots, rare=False):
+        if x in known:
+            continue
+        if x.op == "rare":
+            known[x] = _rare(w, x, known, lanes)
+        else:
             known[x] = _instruction(w, x, [known[a] for a in x.args], lanes)
     return [known[x] for x in roots]
+
+
+def _rare(w: Writer, x: Expr, known: dict[Expr, str], lanes: int) -> str:
+    """A branch round what no lane asks for."""
+    condition, usual = (known[a] for a in x.args[:2])
+    kind, truth = vector(element(x.dtype), lanes), vector("i1", lanes)
+    asked = condition
+    if lanes > 1:
+        asked = w.call("i1", f"llvm.vector.reduce.or.v{lanes}i1", [(truth, condition)])
+    tag, before = w.name("r")[1:], w.block
+    w.put(f"br i1 {asked}, label %rare_{tag}, label %on_{tag}")
+    w.label(f"rare_{tag}")
+    # What is written here is known here only.
+    (other,) = compute(w, [x.args[2]], known, lanes)
+    other = w.let(f"select {truth} {condition}, {kind} {other}, {kind} {usual}")
+    last = w.block
+    w.put(f"br label %on_{tag}")
+    w.label(f"on_{tag}")
+    return w.let(f"phi {kind} [ {usual}, %{before} ], [ {other}, %{last} ]")
+
+
+def _libm(w: Writer, x: Expr, argument: str, lanes: int) -> str:
+    """A function of its own, called seldom: what it does to registers is not felt elsewhere."""
+    kind, end = vector(element(x.dtype), lanes), f"{x.attr}.{suffix(x.dtype, lanes)}"
+    inner = f"declare {kind} @llvm.{end}({kind})"
+    w.declared.add(
+        f"define internal {kind} @each.{end}({kind} %x) cold noinline {{\n"
+        f"  %y = call {kind} @llvm.{end}({kind} %x)\n  ret {kind} %y\n}}"
+    )
+    w.declared.add(inner)
+    return w.let(f"call {kind} @each.{end}({kind} {argument})")
 
 
 def _instruction(w: Writer, x: Expr, args: list[str], lanes: int) -> str:
@@ -187,6 +222,8 @@ def _instruction(w: Writer, x: Expr, args: list[str], lanes: int) -> str:
         return w.let(f"icmp {sign}{plain} {of} {args[0]}, {args[1]}")
     if op == "cast":
         return _cast(w, source, dtype, args[0], of, kind)
+    if op == "libm":
+        return _libm(w, x, args[0], lanes)
     if op == "bits":
         return w.let(f"bitcast {of} {args[0]} to {kind}")
     if op == "neg":

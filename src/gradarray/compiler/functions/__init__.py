@@ -5,7 +5,16 @@ room. Straight lines with choices, so that all lanes of a vector go the same way
 measured in docs/functions.md.
 """
 
-from . import exponential, hyperbolic, logarithm
+from . import (
+    angles,
+    errors,
+    exponential,
+    gamma,
+    hyperbolic,
+    logarithm,
+    powers,
+    trigonometric,
+)
 from .reals import FUNCTIONS, Missing
 
 __all__ = ["FUNCTIONS", "Missing"]

@@ -40,8 +40,8 @@ def exp_pair(x: Real, low: Real | None = None) -> tuple[Pair, Expr]:
     if low is not None:
         rest = rest + low
     whole = ordered(1, part)
-    w = fma(part * part, polynomial(part, EXP[x.f.double]), whole.low + rest)
-    return Pair(whole.high, w), word
+    w = fma(part * part, polynomial(part, EXP[x.f.double]), whole.low)
+    return Pair(whole.high, fma(rest, whole.high + w, w)), word
 
 
 @entry("exp")
@@ -85,5 +85,12 @@ def tanh_parts(x: Real) -> Real:
 
 @entry("expit")
 def expit(x: Real) -> Real:
-    e = exp(-abs(x))
-    return choose(x < 0, e, choose(x.is_nan(), x, 1.0)) / (1 + e)
+    # e / (1 + e) with all digits of both: three roundings would be more than 2 ulp.
+    e, n = exp_pair(within(-abs(x), LIMITS))
+    e = Pair(scaled(e.high, n, e.low), scaled(e.low, n))
+    under = ordered(1, e.high)
+    inverse = 1 / under.high
+    over = choose(x < 0, e.high, 1.0)
+    y = over * inverse
+    y = fma(fma(-y, under.high, over) - y * under.low, inverse, y)
+    return choose(x.is_nan(), x, y)

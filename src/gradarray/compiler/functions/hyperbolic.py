@@ -13,7 +13,7 @@ from ..expr import Expr, make
 from .exponential import tanh_parts
 from .logarithm import log_pair
 from .pairs import Pair, choose_pair, ordered, product, quotient, root, total
-from .reals import Real, both, choose, entry, fma, nearest, polynomial
+from .reals import Real, choose, entry, fma, nearest, polynomial
 from .tables import COSH, LOG2, SINH
 
 

@@ -16,6 +16,7 @@ from .pairs import Pair, constant, ordered, total
 from .reals import Format, Real, choose, either, entry, fma, polynomial
 from .tables import ARTANH, LOG, LOG2, LOG2_E, LOG10_2, LOG10_E
 
+
 def _word_of(value: float, f: Format) -> int:
     return int(np.asarray(value, f.dtype).view(f.int)[()])
 

@@ -98,6 +98,9 @@ class Real:
     def sqrt(self) -> Real:
         return self.apply("sqrt")
 
+    def cast(self, dtype: Any) -> Real:
+        return Real(cast(self.e, dtype))
+
     def bits(self) -> Expr:
         return bits(self.e, self.f.int)
 
@@ -228,7 +231,6 @@ def in_double(fn: Callable[..., Real]) -> Callable[..., Real]:
     def run(*args: Real) -> Real:
         if args[0].f.double:
             return fn(*args)
-        wide = [Real(cast(x.e, np.float64)) for x in args]
-        return Real(cast(fn(*wide).e, np.float32))
+        return fn(*(x.cast(np.float64) for x in args)).cast(np.float32)
 
     return run
