@@ -280,15 +280,33 @@ def _heaviside(x: Expr, at_0: Expr) -> Expr:
     return select(_isnan(x), x, y)
 
 
+def _square(x: Expr) -> Expr:
+    return make("mul", x, x)
+
+
+def _reciprocal(x: Expr) -> Expr:
+    return make("div", const(1, x.dtype), x)
+
+
+# NumPy's own short ways, and those of two multiplications, whose error is below 2 ulp too.
+_SHORT_POWERS: dict[float, Callable[[Expr], Expr]] = {
+    0.0: lambda x: const(1, x.dtype),
+    0.5: lambda x: make("sqrt", x),
+    1.0: lambda x: x,
+    2.0: _square,
+    3.0: lambda x: make("mul", x, _square(x)),
+    4.0: lambda x: _square(_square(x)),
+    -1.0: _reciprocal,
+    -2.0: lambda x: _square(_reciprocal(x)),
+}
+
+
 def _power(a: Expr, b: Expr) -> Expr:
     if a.dtype.kind == "f":
         if b.op == "const":
-            # NumPy's own short ways.
-            n = float(expr.value_of(b))
-            if n == 2:
-                return make("mul", a, a)
-            if n == 1:
-                return a
+            short = _SHORT_POWERS.get(float(expr.value_of(b)))
+            if short is not None:
+                return short(a)
         return function("power", a, b)
     raise Unsupported("a power of integers")
 
@@ -334,8 +352,8 @@ UFUNCS: dict[str, Callable[..., Expr]] = {
     "signbit": _signbit,
     "copysign": _p("copysign"),
     "heaviside": _heaviside,
-    "square": lambda x: make("mul", x, x),
-    "reciprocal": lambda x: make("div", const(1, x.dtype), x),
+    "square": _square,
+    "reciprocal": _reciprocal,
     "sqrt": _p("sqrt"),
     "power": _power,
     "float_power": _power,

@@ -7,13 +7,16 @@ of the best one, of the lowest degree whose error stays below 1/16 of half an ul
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import mpmath
 import numpy as np
-from mpmath import mp, mpf
 
+mp: Any = mpmath.mp
+mpf: Any = mpmath.mpf
 DIGITS = 80
 TARGET = Path(__file__).parents[1] / "compiler" / "functions" / "tables.py"
 
@@ -31,7 +34,7 @@ class Wanted(NamedTuple):
 
 
 def interpolated(f: Callable[[Any], Any], low: Any, high: Any, degree: int) -> list[Any]:
-    """The coefficients, lowest first, of the polynomial that is f at degree + 1 Chebyshev points."""
+    """The coefficients, lowest first, of the polynomial that is f at Chebyshev's points."""
     n = degree + 1
     middle, half = (mpf(low) + high) / 2, (mpf(high) - low) / 2
     ts = [mp.cos(mp.pi * (2 * k + 1) / (2 * n)) for k in range(n)]
@@ -117,6 +120,16 @@ def _stirling(w: Any) -> Any:
     return x * (mp.loggamma(x) - (x - mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2)
 
 
+def _digamma(w: Any) -> Any:
+    x = 1 / mp.sqrt(w)
+    return (mp.log(x) - 1 / (2 * x) - mp.digamma(x)) / w
+
+
+@functools.cache
+def _psi_root() -> Any:
+    return mp.findroot(mp.digamma, mpf("1.4616"))
+
+
 def wanted() -> list[Wanted]:
     half_log2 = mp.log(2) / 2 * mpf("1.001")
     eighth = mp.pi / 8 * mpf("1.03")
@@ -163,6 +176,11 @@ def wanted() -> list[Wanted]:
                _shifted(lambda z: mp.loggamma(2 + z) / z), mpf("-0.5005"), mpf("0.5005")),
         Wanted("STIRLING", "x (log Gamma(x) - (x - 1/2) log x + x - log(2 pi)/2), in 1/x^2, x >= 8",
                _stirling, 0, mpf(1) / 63, mp.sqrt),
+        Wanted("DIGAMMA", "x^2 (log x - 1/(2x) - psi(x)), in 1/x^2, x >= 5", _digamma, 0,
+               mpf(1) / 24, lambda w: w),
+        Wanted("PSI", "psi(x0 + d) / d, x0 its root, 1 <= x0 + d <= 2",
+               _shifted(lambda d: mp.digamma(_psi_root() + d) / d), 1 - _psi_root() - mpf("0.001"),
+               2 - _psi_root() + mpf("0.001")),
         Wanted("CBRT", "the cube root of m, 1 <= m < 8", mp.cbrt, 1, 8, lambda m: 1 / mp.cbrt(m),
                (4, 4)),
     ]  # fmt: skip
@@ -191,6 +209,7 @@ def constants() -> list[Constant]:
         Constant("PI_PAIR", mp.pi),
         Constant("LOG_PI", log(mp.pi)),
         Constant("HALF_LOG_2PI", log(2 * mp.pi) / 2),
+        Constant("PSI_ROOT", _psi_root(), (22, 51)),
         Constant("TWO_THIRDS", mpf(2) / 3),
         Constant("ROOT_HALF", mp.sqrt(mpf(0.5))),
         Constant("ROOT_2_BY_PI", mp.sqrt(2 / mp.pi)),

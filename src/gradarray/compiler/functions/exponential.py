@@ -15,6 +15,8 @@ from .tables import EXP, EXP2, LOG2
 # Beyond these e^x is 0 or infinite, rounded; e^x - 1 is -1.
 LIMITS = {True: (-746.0, 710.0), False: (-104.0, 89.0)}
 LIMITS_2 = {True: (-1076.0, 1025.0), False: (-151.0, 129.0)}
+# From here on e^(2x) is infinite, and 4 e^(-2x) subnormal.
+END = {True: 354.8, False: 44.3}
 LIMITS_M1 = {True: (-40.0, 710.0), False: (-20.0, 89.0)}
 
 
@@ -78,8 +80,8 @@ def expm1(x: Real) -> Real:
 
 
 def tanh_parts(x: Real) -> Real:
-    """e^(2 |x|) - 1, not beyond where tanh is 1 and sech^2 is 0 or nearly."""
-    x = abs(x).at_most(350.0 if x.f.double else 43.0)
+    """e^(2 |x|) - 1, up to END."""
+    x = abs(x).at_most(END[x.f.double])
     return _expm1(x + x)
 
 

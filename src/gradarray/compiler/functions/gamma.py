@@ -12,7 +12,7 @@ import math
 from .logarithm import log, log_pair
 from .pairs import Pair, choose_pair, constant, ordered, product, total
 from .reals import Real, both, choose, entry, fma, in_double, neither, polynomial
-from .tables import HALF_LOG_2PI, LGAMMA, LOG_PI, PI_PAIR, SINPI, STIRLING
+from .tables import DIGAMMA, HALF_LOG_2PI, LGAMMA, LOG_PI, PI_PAIR, PSI, PSI_ROOT, SINPI, STIRLING
 
 FAR = 8.0
 MIDDLE = 2.5
@@ -90,3 +90,48 @@ def gammaln(x: Real) -> Real:
     z = choose(x < 0, choose(small, -log(a), mirrored), y.sum())
     z = choose(pole, math.inf, z)
     return choose(a < math.inf, z, a)
+
+
+def _sine_pi(r: Real) -> Real:
+    """sin(pi r), |r| <= 1/2."""
+    z = r * r
+    return fma(r * z, polynomial(z, SINPI[r.f.double]), math.pi * r)
+
+
+def _digamma_near(x: Real) -> Real:
+    """psi(x), 0 < x < 5."""
+    low = x < 1
+    y, over, under = x, x.constant(0), x.constant(1)
+    for _ in range(3):
+        high = y >= 2
+        y = choose(high, y - 1, y)
+        over = choose(high, fma(over, y, under), over)
+        under = choose(high, under * y, under)
+    over, under = choose(low, -1.0, over), choose(low, x, under)
+    root = constant(x, PSI_ROOT)
+    d = y - choose(low, root.high - 1, root.high) - root.low
+    return d * polynomial(d, PSI[x.f.double]) + over / under
+
+
+def _digamma_far(x: Real) -> Real:
+    w = 1 / x
+    return log(x) - fma(w * w, polynomial(w * w, DIGAMMA[x.f.double]), 0.5 * w)
+
+
+@entry("psi")
+@in_double
+def digamma(x: Real) -> Real:
+    """psi(x + 1) = psi(x) + 1/x into [1, 2]; log x - 1/(2x) - .. far out."""
+    left = x <= 0
+    a = choose(left, 1 - x, x)
+    far = a >= 5
+    y = choose(far, _digamma_far(choose(far, a, 5.0)), _digamma_near(choose(far, 1.0, a)))
+    # psi(1 - x) = psi(x) + pi cot(pi x)
+    r = x - x.apply("rint")
+    pole = r.equals(0)
+    cotangent = _sine_pi(0.5 - abs(r)) / _sine_pi(choose(pole, 0.5, r))
+    y = choose(left, y - math.pi * cotangent, y)
+    # SciPy's poles: at 0 by its sign, at others NaN.
+    y = choose(both(left, pole), math.nan, y)
+    y = choose(x.equals(0), -(1 / x), y)
+    return choose(x.equals(math.inf), x, y)

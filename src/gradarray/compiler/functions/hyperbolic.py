@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from ..expr import Expr, make
-from .exponential import tanh_parts
+from .exponential import END, exp, tanh_parts
 from .logarithm import log_pair
 from .pairs import Pair, choose_pair, ordered, product, quotient, root, total
 from .reals import Real, choose, entry, fma, nearest, polynomial
@@ -24,15 +24,16 @@ def tanh(x: Real) -> Real:
 
 
 def sech_squared(x: Real) -> Real:
-    """From the exponential that tanh takes too."""
+    """From the exponential that tanh takes too; 0 where it would be subnormal."""
     t = tanh_parts(x)
     d = t + 2
-    return (t + 1) / d * 4 / d
+    return choose(abs(x) > END[x.f.double], 0.0, (t + 1) / d * 4 / d)
 
 
 def sech(x: Real) -> Real:
-    """1 / cosh x = 2 e / (1 + e^2), e = e^-|x|: no more than a square root from tanh's."""
-    return sech_squared(x).sqrt()
+    """2 e / (1 + e^2), e = e^-|x|."""
+    e = exp(-abs(x))
+    return (e + e) / fma(e, e, 1)
 
 
 def _cosh_sinh(x: Real) -> tuple[Real, Real]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..expr import Expr, bits, make
 from .exponential import LIMITS, LIMITS_2, exp, exp2, exp_pair, within
-from .pairs import Pair, constant, ordered, total
-from .reals import Format, Real, choose, either, entry, fma, polynomial
+from .pairs import Pair, constant, ordered, quotient, total
+from .reals import Format, Real, both, choose, either, entry, fma, neither, polynomial
 from .tables import ARTANH, LOG, LOG2, LOG2_E, LOG10_2, LOG10_E
 
 
@@ -54,25 +54,26 @@ def _ends(x: Real, y: Real) -> Real:
     return choose(x < math.inf, y, x)
 
 
+def _down(k: Expr, f: Format) -> Real:
+    """2^-k, or what is small enough where that is no normal number: lower parts are lost there."""
+    shift = make("sub", f.word(f.bias), k)
+    return f.power_of_two(make("select", make("lt", shift, f.word(1)), f.word(1), shift))
+
+
 def log_pair(x: Real, low: Real, twice: Real | None = None) -> Pair:
     """log(x + low) to more digits than a number has, near x = 1 too; x > 0, and normal."""
     k, word, m = reduced(x)
-    f = x.f
-    # 2^-k low: above 2^(mantissa + 2) a lower part is nothing.
-    shift = make("sub", f.word(f.bias), word)
-    least = f.word(1)
-    shift = make("select", make("lt", shift, least), least, shift)
-    g = ordered(m - 1, low * f.power_of_two(shift))
-    high, lower = LOG2[f.double]
+    g = ordered(m - 1, low * _down(word, x.f))
+    high, lower = LOG2[x.f.double]
     if twice is not None:
         k = k + twice
     main = ordered(k * high, g.high)
-    main = choose_zero(k, main, g.high)
+    main = _first_alone(k, main, g.high)
     tail = fma(-g.high, g.low, g.low) + rest(g.high)
     return Pair(main.high, main.low + fma(k, lower, tail))
 
 
-def choose_zero(k: Real, main: Pair, high: Real) -> Pair:
+def _first_alone(k: Real, main: Pair, high: Real) -> Pair:
     """k = 0: the number itself."""
     none = k.equals(0)
     return Pair(choose(none, high, main.high), choose(none, 0.0, main.low))
@@ -91,7 +92,7 @@ def _other(x: Real, unit: Pair, e: Pair, k: Real, f: Real) -> Real:
     part = f * e.high
     lower = fma(f, e.high, -part) + fma(f, e.low, rest(f) * e.high)
     main = ordered(k * unit.high, part)
-    main = choose_zero(k, main, part)
+    main = _first_alone(k, main, part)
     return _ends(x, main.high + (main.low + fma(k, unit.low, lower)))
 
 
@@ -112,13 +113,9 @@ def log10(x: Real) -> Real:
 def log1p(x: Real) -> Real:
     u = total(1, x)
     k, word, m = reduced(u.high)
-    f = x.f
-    shift = make("sub", f.word(f.bias), word)
-    least = f.word(1)
-    shift = make("select", make("lt", shift, least), least, shift)
     # The whole of 1 + x once more: for k = 0 this is x itself.
-    g = fma(u.low, f.power_of_two(shift), m - 1)
-    high, low = LOG2[f.double]
+    g = fma(u.low, _down(word, x.f), m - 1)
+    high, low = LOG2[x.f.double]
     y = fma(k, high, g + fma(k, low, rest(g)))
     y = choose(x.equals(-1), -math.inf, y)
     y = choose(x < -1, math.nan, y)
@@ -162,3 +159,42 @@ def logaddexp2(a: Real, b: Real) -> Real:
     y = big + log1p(exp2(within(-abs(a - b), LIMITS_2))) * (1 / math.log(2))
     y = choose(a.equals(b), a + 1, y)
     return choose(either(a.is_nan(), b.is_nan()), a + b, y)
+
+
+# Of probabilities ---------------------------------------------------------------------------------
+
+
+def _times_log(a: Real, b: Real, log_b: Real) -> Real:
+    """a log b, 0 where a = 0 and b is a number."""
+    return choose(both(a.equals(0), neither(b.is_nan())), 0.0, a * log_b)
+
+
+@entry("xlogy")
+def xlogy(a: Real, b: Real) -> Real:
+    return _times_log(a, b, log(b))
+
+
+@entry("xlog1py")
+def xlog1py(a: Real, b: Real) -> Real:
+    return _times_log(a, b, log1p(b))
+
+
+@entry("entr")
+def entr(x: Real) -> Real:
+    y = choose(x.equals(0), 0.0, -x * log(x))
+    return choose(x < 0, -math.inf, y)
+
+
+@entry("logit")
+def logit(x: Real) -> Real:
+    """log(x / (1 - x)) = log(1 + (2x - 1)/(1 - x)), near 1/2 too."""
+    inside = choose(both(x > 0, x < 1), x, 0.5)
+    middle = both(inside > 0.25, inside < 0.75)
+    near = choose(middle, inside, 0.5)
+    u = quotient(Pair(near, x.constant(0)), total(1, -near))
+    u = ordered(u.high, u.low)
+    center = log_pair(u.high, u.low).sum()
+    y = choose(middle, center, log(inside) - log1p(-inside))
+    y = choose(x.equals(0), -math.inf, choose(x.equals(1), math.inf, y))
+    y = choose(either(x < 0, x > 1), math.nan, y)
+    return choose(x.is_nan(), x, y)
