@@ -16,7 +16,7 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 help:
 	@echo "make demo      train a classifier on handwritten digits, check a gradient three ways"
 	@echo "make test      lint, check the types, run the tests    (PYTEST_ARGS='tests/test_x.py -x')"
-	@echo "make proof     measure every derivative anew: docs/derivatives.md, docs/choices.md (minutes)"
+	@echo "make proof     measure every derivative anew: docs/derivatives.md, choices.md, functions.md (minutes)"
 	@echo "make accuracy  train on digits and Fashion-MNIST with three seeds each (half an hour)"
 	@echo "make bench     measure against PyTorch, JAX and autograd, in an environment of its own"
 	@echo "make clean     remove what these made"
@@ -30,6 +30,7 @@ test: $(VENV)/.test
 	@echo "pytest";  $(ONE_THREAD) $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
 
 proof: $(VENV)/.test
+	@$(ONE_THREAD) $(VENV)/bin/python -m gradarray.testing.ulps docs
 	@$(ONE_THREAD) $(VENV)/bin/python -m gradarray.testing.proof docs
 
 accuracy: $(VENV)/.demo

@@ -72,7 +72,7 @@ def erfcx(x: Real) -> Real:
     e, n = exp_pair(within(square.high, LIMITS), square.low)
     left = 2 * scaled(e.high, n, e.low) - g
     y = choose(x < 0, left, g)
-    return choose(x.equals(math.inf), 0.0, y)
+    return choose(x > (2.0**60 if x.f.double else 2.0**30), (1 / math.sqrt(math.pi)) / x, y)
 
 
 def gauss(x: Real, c: float) -> Real:
@@ -124,7 +124,7 @@ def log_ndtr(x: Real) -> Real:
     )
     main = ordered(-0.5 * choose(left, square.high, zero), log.high)
     low = main.low + (log.low - 0.5 * choose(left, square.low, zero))
-    big = a > (1e8 if f.double else 1e4)  # where the square alone is left
+    big = a > (1e10 if f.double else 1e5)  # where the square alone is left
     z = choose(near, choose(big, -0.5 * a * a, main.high + low), -ndtr(-x))
     return choose(x.is_nan(), x, z)
 

@@ -89,7 +89,7 @@ def gammaln(x: Real) -> Real:
     pole = both(x <= 0, r.equals(0))
     z = choose(x < 0, choose(small, -log(a), mirrored), y.sum())
     z = choose(pole, math.inf, z)
-    return choose(a < math.inf, z, a)
+    return choose(a < math.inf, z, x)  # SciPy has -inf at -inf
 
 
 def _sine_pi(r: Real) -> Real:

@@ -40,7 +40,7 @@ def _cosh_sinh(x: Real) -> tuple[Real, Real]:
     """(cosh x, sinh x) of x >= 0."""
     f = x.f
     double = f.double
-    x = x.at_most(711.0 if double else 90.0)
+    x = x.at_most(710.6 if double else 89.6)  # infinite from here on
     n, word = nearest(x, 1 / math.log(2))
     first, second = LOG2[double]
     part = fma(n, -first, x)  # exact

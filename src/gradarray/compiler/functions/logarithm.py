@@ -56,8 +56,8 @@ def _ends(x: Real, y: Real) -> Real:
 
 def _down(k: Expr, f: Format) -> Real:
     """2^-k, or what is small enough where that is no normal number: lower parts are lost there."""
-    shift = make("sub", f.word(f.bias), k)
-    return f.power_of_two(make("select", make("lt", shift, f.word(1)), f.word(1), shift))
+    shift = make("max", make("sub", f.word(f.bias), k), f.word(1))
+    return f.power_of_two(make("min", shift, f.word(2 * f.bias)))
 
 
 def log_pair(x: Real, low: Real, twice: Real | None = None) -> Pair:
@@ -141,7 +141,8 @@ def _log1p_exp(d: Real) -> Real:
 
 @entry("log_expit")
 def log_expit(x: Real) -> Real:
-    return choose(x > 0, 0.0, x) - _log1p_exp(-abs(x))
+    y = _log1p_exp(-abs(x))
+    return choose(x > 0, -y, x - y)
 
 
 @entry("logaddexp")

@@ -11,20 +11,27 @@ from __future__ import annotations
 import math
 
 from ..expr import Expr, make
-from .pairs import Pair, choose_pair, ordered, product, quotient
+from .pairs import Pair, choose_pair, ordered, product, quotient, total
 from .reals import Real, choose, entry, fma, nearest, polynomial
 from .tables import COS, HALF_PI, SIN, TAN
 
 LIMIT = 2.0**17
 
 
-def reduced(x: Real) -> tuple[Expr, Pair]:
-    """(n as a word, r)."""
+def reduced(x: Real) -> tuple[Expr, Real]:
+    """(n as a word, r), r within an ulp."""
     n, word = nearest(x, 2 / math.pi)
     first, second, third = HALF_PI[x.f.double]
-    part = fma(n, -first, x)  # exact
-    r = fma(n, -second, part)
-    return word, Pair(r, fma(n, -third, fma(n, -second, part - r)))
+    return word, fma(n, -third, fma(n, -second, fma(n, -first, x)))
+
+
+def reduced_pair(x: Real) -> tuple[Expr, Pair]:
+    """(n as a word, r), r to more digits than a number has."""
+    n, word = nearest(x, 2 / math.pi)
+    first, second, third = HALF_PI[x.f.double]
+    part = product(n, second)
+    whole = total(fma(n, -first, x), -part.high)  # the first of these is exact
+    return word, ordered(whole.high, fma(n, -third, whole.low - part.low))
 
 
 def beyond(x: Real, y: Real, name: str) -> Real:
@@ -32,12 +39,12 @@ def beyond(x: Real, y: Real, name: str) -> Real:
     return Real(make("rare", far, y.e, make("libm", x.e, attr=name)))
 
 
-def _wave(word: Expr, r: Pair) -> Real:
+def _wave(word: Expr, r: Real) -> Real:
     """sin(r + n pi/2)."""
-    x, f = r.high, r.high.f
-    z = x * x
-    sine = fma(x * z, polynomial(z, SIN[f.double]), r.low) + x
-    cosine = fma(z * z, polynomial(z, COS[f.double]), fma(z, -0.5, 1)) - x * r.low
+    f = r.f
+    z = r * r
+    sine = fma(r * z, polynomial(z, SIN[f.double]), r)
+    cosine = fma(z * z, polynomial(z, COS[f.double]), fma(z, -0.5, 1))
     one, two = f.word(1), f.word(2)
     odd = make("ne", make("and", word, one), f.word(0))
     y = choose(odd, cosine, sine)
@@ -59,7 +66,7 @@ def cos(x: Real) -> Real:
 
 @entry("tan")
 def tan(x: Real) -> Real:
-    word, r = reduced(x)
+    word, r = reduced_pair(x)
     f = x.f
     u, low = r.high * 0.5, r.low * 0.5
     z = u * u
@@ -73,4 +80,5 @@ def tan(x: Real) -> Real:
     over, under = choose_pair(odd, under, over), choose_pair(odd, over.times(-1), under)
     zero = x.equals(0)
     y = quotient(over, Pair(choose(zero, 1.0, under.high), under.low)).sum()
-    return beyond(x, choose(zero, x, y), "tan")
+    tiny = abs(x) < (2.0**-28 if f.double else 2.0**-13)
+    return beyond(x, choose(tiny, x, y), "tan")
