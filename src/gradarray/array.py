@@ -8,6 +8,7 @@ and methods are installed here by the modules that own their meaning (see `metho
 from __future__ import annotations
 
 import operator
+import operator
 import sys
 import weakref
 from collections.abc import Callable
@@ -261,7 +262,7 @@ class GradArray(ArrayMethods):
             raise TypeError(
                 message("index", f"only a 0-d integer array is an index, not {self._form()}.")
             )
-        return int(self._data)
+        return operator.index(self._data)
 
     def __bool__(self) -> bool:
         if self._data.size != 1:
@@ -272,7 +273,7 @@ class GradArray(ArrayMethods):
                     "Use .any() or .all(), or ga.where to choose element by element.",
                 )
             )
-        return bool(self._data.item())
+        return bool(self._data)
 
     # What vmap overrides: the handle of one example among many ------------------------------------
 
@@ -402,7 +403,8 @@ class GradArray(ArrayMethods):
     def __repr__(self) -> str:
         if not isinstance(self._data, (np.ndarray, np.generic)):  # values that are not there
             op = self._grad_op
-            return f"GradArray({self._data!r}{f', grad_op={type(op).__name__}' if op else ''})"
+            text = self._data.shown() if is_foreign(self._data) else repr(self._data)
+            return f"GradArray({text}{f', grad_op={type(op).__name__}' if op else ''})"
         values = np.array2string(
             self._array, separator=", ", prefix="GradArray(", threshold=1000, edgeitems=3
         )

@@ -115,12 +115,15 @@ def leaf(handle: GradArray) -> Leaf:
 
 class _Flags:
     """`special` counts the threads in any mode but the default, so that the usual path reads one
-    attribute and no thread-local."""
+    attribute and no thread-local. `settings` counts changes to what is no array and decides what
+    is computed (a module's plain attributes, an optimizer's options), which a compiled function
+    looks at again after each."""
 
-    __slots__ = ("special",)
+    __slots__ = ("settings", "special")
 
     def __init__(self) -> None:
         self.special = 0
+        self.settings = 0
 
 
 class _Mode(threading.local):
@@ -283,6 +286,7 @@ class HookHandle:
     _numbers = itertools.count()
 
     def __init__(self, hooks: dict[int, Any], entry: Any, prepend: bool = False) -> None:
+        flags.settings += 1
         self._all, self._number = hooks, next(self._numbers)
         hooks[self._number] = entry
         if prepend:
@@ -291,6 +295,7 @@ class HookHandle:
 
     def remove(self) -> None:
         """Take the hook away; a second time does nothing."""
+        flags.settings += 1
         self._all.pop(self._number, None)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .array import GradArray, method, read_only
+from .array import GradArray, is_foreign, method, read_only
 from .errors import message
 
 
@@ -62,6 +62,9 @@ def array_function(self: GradArray, function: Any, types: Any, args: Any, kwargs
     home = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
     name = f"{home}.{getattr(function, '__name__', function)}"
     if fn is None:
+        if function in _ON_FORMS:
+            named = dict(zip(kwargs, map(_form, kwargs.values())))
+            return function(*map(_form, args), **named)
         if function in _ON_VALUES:
             named = dict(zip(kwargs, _values(kwargs.values())))
             return function(*_values(args), **named)
@@ -124,15 +127,23 @@ def _of_scipy(ufunc: np.ufunc) -> tuple[Any, str]:
 
 
 # Questions about a form, and printing: the answer is not an array.
-_ON_VALUES = {np.shape, np.ndim, np.size, np.array_repr, np.array_str, np.array2string}
-_ON_VALUES |= {np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj, np.may_share_memory}
-_ON_VALUES |= {np.shares_memory, np.common_type, np.min_scalar_type}
+_ON_FORMS = {np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj}
+_ON_FORMS |= {np.isrealobj, np.common_type}
+_ON_VALUES = {np.array_repr, np.array_str, np.array2string, np.may_share_memory}
+_ON_VALUES |= {np.shares_memory, np.min_scalar_type}
 _REDUCTIONS = {np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min"}
 _REDUCTIONS |= {np.logical_and: "all", np.logical_or: "any", np.logaddexp: "logsumexp"}
 _REDUCTIONS |= {np.fmax: "nanmax", np.fmin: "nanmin"}
 _ACCUMULATIONS = {np.add: "cumsum", np.multiply: "cumprod", np.logaddexp: "logcumsumexp"}
 _SCIPY = {"erf": "erf", "erfc": "erfc", "expit": "sigmoid", "log_expit": "log_sigmoid"}
 _ACCUMULATIONS |= {np.maximum: "cummax", np.minimum: "cummin"}
+
+
+def _form(x: Any) -> Any:
+    """An array of the form of x, in whose place it answers questions about forms alone."""
+    if isinstance(x, GradArray) or is_foreign(x):
+        return np.broadcast_to(np.zeros((), x.dtype), x.shape)
+    return x
 
 
 def _values(args: Any) -> tuple[Any, ...]:

@@ -99,6 +99,13 @@ def paths(structure: Structure, prefix: str = "") -> list[str]:
     return out
 
 
+def argument(path: str) -> str:
+    """`[0][2]['w']`, from (args, kwargs), is argument 2['w']; `[1]['w']` the keyword w."""
+    which, _, rest = path[1:].partition("]")
+    name, _, inner = rest.removeprefix("[").partition("]")
+    return f"argument {name}{inner}" if which == "0" else f"argument {name[1:-1]}{inner}"
+
+
 def describe(structure: Structure) -> str:
     """A short picture of a structure, `*` for a leaf."""
     return repr(unflatten(structure, [_Star()] * len(paths(structure))))

@@ -3,135 +3,316 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import tree
-from ..array import GradArray, wrap
-from ..errors import message
+from ..array import GradArray
+from ..errors import check_function, message
 from ..graph import mode
-from .native import Native
-from .record import Output, Recorded, Slot, changed_each_time, is_dynamic, mismatch, record
+from .record import Static, is_dynamic
+from .trace import lock
+from .version import Version
+
+# From so many versions on that differ in static values alone, a word is said.
+MANY = 8
 
 
 class Compiled:
     """A function that is recorded once for each form of its arguments."""
 
-    def __init__(self, f: Callable[..., Any], check: bool) -> None:
-        functools.update_wrapper(self, f)
-        self._f, self._check = f, check
-        self._versions: dict[Any, list[Version]] = {}
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        static_argnums: Sequence[int] = (),
+        static_argnames: Sequence[str] = (),
+        check: bool = False,
+        run_eagerly: bool = False,
+        patience: int = 0,
+        once: bool = False,
+    ) -> None:
+        functools.update_wrapper(self, f, updated=())
+        self._f, self._check, self._once = f, check, once
+        self.run_eagerly = run_eagerly
+        self._patience = patience
+        self._static = _Statics(f, static_argnums, static_argnames)
+        self._versions = Versions()
+        # By instance, where the function is a method: gone with the instance.
+        self._bound: dict[int, tuple[Any, Versions]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if mode.trace is not None or mode.levels or mode.watchers or mode.raw:
-            return self._f(*args, **kwargs)  # part of a larger recording, or watched op by op
+        return self._call(self._versions, args, kwargs, None)
+
+    def _call(self, versions: Versions, args: Any, kwargs: Any, instance: Any) -> Any:
+        if self.run_eagerly or mode.trace is not None or mode.levels or mode.watchers or mode.raw:
+            # Part of a larger recording, or watched op by op.
+            return self._f(*args, **kwargs) if instance is None else self._f(
+                instance.value, *args, **kwargs
+            )
+        if instance is not None:
+            args = (instance, *args)
+        if self._static:
+            args, kwargs = self._static.boxed(args, kwargs)
         leaves, form = tree.flatten((args, kwargs))
-        key = (form, tuple([_key(leaf) for leaf in leaves]), mode.grad)
-        for version in self._versions.get(key, ()):
-            if version.fits():
-                return version(leaves)
-        version = Version(self._f, leaves, form)
-        if version.recorded.attached:
+        version = self._version(versions, leaves, form, instance)
+        if version is None or version.eager:
+            args, kwargs = tree.unflatten(form, [_unboxed(x) for x in leaves])
             return self._f(*args, **kwargs)
-        self._versions.setdefault(key, []).append(version)
         return version(leaves)
 
+    def _version(
+        self, versions: Versions, leaves: Sequence[Any], form: tree.Structure, instance: Any
+    ) -> Version | None:
+        """The version for these arguments, recorded if there is none; None: not worth one yet."""
+        first = instance is not None
+        key = (form, tuple([_key(leaf) for leaf in leaves[first:]]), mode.grad)
+        for version in versions.of.get(key, ()):
+            if version.fits(leaves):
+                return version
+        with lock:
+            for version in versions.of.get(key, ()):  # made meanwhile by another thread
+                if version.fits(leaves):
+                    return version
+            met = versions.met[key] = versions.met.get(key, 0) + 1
+            if met <= self._patience:
+                return None
+            version = Version(
+                self._f, leaves, form, instance, self._check, self._once, Compiled
+            )
+            versions.of.setdefault(key, []).append(version)
+            versions.last = version
+            self._say_if_many(versions, key, leaves, form)
+        return version
+
+    def _say_if_many(
+        self, versions: Versions, key: Any, leaves: Sequence[Any], form: tree.Structure
+    ) -> None:
+        first = len(leaves) - len(key[1])
+        dynamic = tuple([k if is_dynamic(x) else None for x, k in zip(leaves[first:], key[1])])
+        alike = versions.static.setdefault((form, dynamic, key[2]), [])
+        alike.append(key[1])
+        if len(alike) != MANY:
+            return
+        paths = tree.paths(form)[first:]
+        changing = [k for k, column in enumerate(zip(*alike)) if len(set(column)) > 1]
+        if not changing:
+            return
+        k = changing[0]
+        what, last = tree.argument(paths[k]), _unboxed(leaves[first:][k])
+        warnings.warn(
+            message(
+                "compile",
+                f"{self._name()} was compiled {MANY} times for values of {what}, the last "
+                f"{last!r}: a static value is part of the program.",
+                "Give a number that changes as an array or a float (np.int64(n), ga.array(n)).",
+            ),
+            stacklevel=5,
+        )
+
+    def _name(self) -> str:
+        return getattr(self._f, "__qualname__", type(self._f).__name__).split("<locals>.")[-1]
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else Method(self, instance)
+
+    def _versions_for(self, instance: Any) -> Versions:
+        known = self._bound.get(id(instance))
+        if known is None:
+            forget = functools.partial(_forget, self._bound, id(instance))
+            try:
+                ref: Any = weakref.ref(instance, forget)
+            except TypeError:
+                ref = functools.partial(_itself, instance)
+            known = self._bound[id(instance)] = ref, Versions()
+        return known[1]
 
     def show(self, what: str = "graph") -> str:
-        """The recorded program as text."""
-        versions = [v for vs in self._versions.values() for v in vs]
-        if not versions:
-            raise RuntimeError(message("show", "nothing is recorded yet.", "Call it once."))
-        return versions[-1].recorded.program.show()
+        """The version that was compiled last, as text."""
+        return self._versions.shown(what)
+
+    def __deepcopy__(self, memo: Any) -> Compiled:
+        return self  # as functions are
+
+    def __reduce__(self) -> Any:
+        raise TypeError(message("pickle", "a compiled function is not pickled.", "Compile anew."))
+
+    def __repr__(self) -> str:
+        return f"<compiled {self._name()}>"
+
+
+class Method:
+    """A compiled function bound to an instance, whose versions are its own."""
+
+    def __init__(self, compiled: Compiled, instance: Any) -> None:
+        self.__func__, self.__self__ = compiled, instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        versions = self.__func__._versions_for(self.__self__)
+        return self.__func__._call(versions, args, kwargs, Static(self.__self__))
+
+    def show(self, what: str = "graph") -> str:
+        """The version that was compiled last for this instance, as text."""
+        return self.__func__._versions_for(self.__self__).shown(what)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.__func__._name()} of a {type(self.__self__).__name__}>"
+
+
+class Versions:
+    """What a function was compiled for: a list for each form, of which one fits."""
+
+    def __init__(self) -> None:
+        self.of: dict[Any, list[Version]] = {}
+        self.met: dict[Any, int] = {}
+        self.static: dict[Any, list[Any]] = {}  # the keys that differ in static values alone
+        self.last: Version | None = None
+
+    def shown(self, what: str) -> str:
+        if self.last is None:
+            raise RuntimeError(message("show", "nothing is compiled yet.", "Call it once."))
+        return self.last.show(what)
+
+
+def _itself(instance: Any) -> Any:
+    return instance
+
+
+def _forget(bound: dict[int, Any], key: int, ref: Any) -> None:
+    bound.pop(key, None)
+
+
+class _Statics:
+    """Which arguments were declared static, by place and by name."""
+
+    def __init__(self, f: Any, numbers: Any, names: Any) -> None:
+        numbers = (numbers,) if isinstance(numbers, int) else tuple(numbers)
+        names = (names,) if isinstance(names, str) else tuple(names)
+        self.numbers, self.names = set(numbers), set(names)
+        if not numbers and not names:
+            return
+        try:
+            parameters = inspect.signature(f).parameters
+        except (TypeError, ValueError):
+            return
+        places = [p.name for p in parameters.values() if p.kind <= p.POSITIONAL_OR_KEYWORD]
+        free = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        many = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
+        for name in names:
+            if name not in parameters and not free:
+                raise ValueError(
+                    message("compile", f"static_argnames has {name!r}, which is no argument.")
+                )
+        for k in numbers:
+            if not many and not -len(places) <= k < len(places):
+                raise ValueError(
+                    message("compile", f"static_argnums has {k}, of {len(places)} arguments.")
+                )
+        self.names |= {places[k] for k in numbers if -len(places) <= k < len(places)}
+        self.numbers |= {places.index(name) for name in self.names if name in places}
+
+    def __bool__(self) -> bool:
+        return bool(self.numbers or self.names)
+
+    def boxed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        count = len(args)
+        at = {k % count for k in self.numbers if -count <= k < count}
+        return (
+            tuple([_box(x, f"argument {k}") if k in at else x for k, x in enumerate(args)]),
+            {k: _box(x, f"argument {k}") if k in self.names else x for k, x in kwargs.items()},
+        )
+
+
+def _box(value: Any, what: str) -> Static:
+    if type(value) is Static:
+        return value
+    if isinstance(value, GradArray):
+        hashable = False
+    else:
+        try:
+            hash(value)
+            hashable = True
+        except TypeError:
+            hashable = False
+    if not hashable:
+        raise TypeError(
+            message(
+                "compile",
+                f"{what} was declared static, and a {type(value).__name__} is no constant.",
+                "Static values are hashable: numbers, strings, tuples of them.",
+            )
+        )
+    return Static(value)
+
+
+def _unboxed(leaf: Any) -> Any:
+    return leaf.value if type(leaf) is Static else leaf
 
 
 def _key(leaf: Any) -> Any:
     if isinstance(leaf, GradArray):
-        return leaf.shape, leaf.dtype, leaf._node is not None, leaf._gradient is not None
-    if isinstance(leaf, (np.ndarray, np.generic)):
-        return leaf.shape, leaf.dtype
+        return leaf.shape, leaf.dtype, leaf._node is not None, type(leaf)
     if is_dynamic(leaf):
-        return type(leaf)
+        return (leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else type(leaf)
+    leaf = _unboxed(leaf)
     try:
         hash(leaf)
     except TypeError:
-        return id(leaf)
+        return type(leaf), id(leaf)
     return type(leaf), leaf
 
 
-class Version:
-    """One recording of a function, and how it is run."""
+def compile(
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    check: bool = False,
+    run_eagerly: bool = False,
+) -> Any:
+    r"""f as one native function, for each form of its arguments: no Python between operations.
 
-    def __init__(self, f: Callable[..., Any], leaves: Sequence[Any], form: tree.Structure) -> None:
-        self._f, self._form = f, form
-        self.static = [leaf for leaf in leaves if not is_dynamic(leaf)]  # keeps their ids
-        first = record(f, leaves, form, absorbing=False)
-        self.recorded = record(f, leaves, form, absorbing=False)
-        what = mismatch(first.program, self.recorded.program)
-        if what:
-            warnings.warn(changed_each_time(f, what), stacklevel=3)
-        self._run = Native(self.recorded.program)
-        self._forms = [
-            (slot.handle, value.shape, value.dtype, slot.gradient)
-            for slot, value in self.recorded.reads
-            if slot.handle is not None
-        ]
-        self._absorbing: tuple[Recorded, Any] | None = None
+    f is a function or a method of GradArrays, NumPy arrays, pytrees of them, and static values.
+    It is run once, at the first call, on arrays without values; what it does to them is compiled,
+    and the compiled code is remembered. Python floats are arguments like arrays; integers, strings
+    and other objects are static: another value is compiled once more. So is another shape or dtype,
+    and whatever `static_argnums` or `static_argnames` declare static (it must be hashable).
 
-    def fits(self) -> bool:
-        """Have the arrays that the function reaches from outside the forms that they had?"""
-        for handle, shape, dtype, of_gradient in self._forms:
-            x = handle._gradient if of_gradient else handle
-            if x is None or x.shape != shape or x.dtype != dtype:
-                return False
-        return all(handle._gradient is None for handle in self.recorded.absent)
+    Arrays that f changes keep their place, inside f and out: parameters, an optimiser's slots,
+    running statistics, `.grad`, random streams, the arguments themselves. A result that depends on
+    an array that requires a gradient is on its graph, and `backward()`, `ga.grad` and the other
+    transforms go through it, compiled too. Transforms compile as f does:
+    `ga.compile(ga.hessian(f))`. Inside another compiled function f is part of it.
 
-    def __call__(self, leaves: Sequence[Any]) -> Any:
-        recorded = self.recorded
-        values = self._run([_read(slot, leaves) for slot, _ in recorded.reads])
-        count = recorded.suspects
-        if count and any(np.isnan(v).any() for v in values[len(values) - count :]):
-            recorded, values = self._again(leaves)
-        for slot in recorded.cleared:
-            slot.owner(leaves)._gradient = None
-        for slot, at in recorded.writes:
-            owner = slot.owner(leaves)
-            if slot.gradient:
-                owner._gradient = wrap(values[at])
-            elif isinstance(owner, GradArray):
-                owner._rebind(values[at])
-        out = [wrap(values[x.at]) if type(x) is Output else x for x in recorded.result]
-        return tree.unflatten(recorded.form, out)
+    Python's own side effects happen only while f is recorded. Raises GraphError, with the line and
+    the way out, where f reads a value in Python (`if`, `float()`, `print`), or stores an array
+    outside that was not there before.
 
-    def _again(self, leaves: Sequence[Any]) -> tuple[Recorded, list[Any]]:
-        """The same with absorbing products, in which a 0 wins over what is infinite."""
-        if self._absorbing is None:
-            recorded = record(self._f, leaves, self._form, absorbing=True)
-            self._absorbing = recorded, Native(recorded.program)
-        recorded, run = self._absorbing
-        return recorded, run([_read(slot, leaves) for slot, _ in recorded.reads])
-
-
-def _read(slot: Slot, leaves: Sequence[Any]) -> Any:
-    owner = slot.owner(leaves)
-    if isinstance(owner, GradArray):
-        return (owner._gradient if slot.gradient else owner)._data  # type: ignore[union-attr]
-    return owner
-
-
-def compile(f: Callable[..., Any] | None = None, *, check: bool = False) -> Any:
-    r"""f as one recorded program: run with no Python between its operations.
+    `check=True`: each call is also carried out op by op, and compared; the first operation that
+    differs by more than rounding explains is named. `run_eagerly=True`: f itself runs.
 
     >>> import gradarray as ga
     >>> step = ga.compile(lambda x: (x * ga.exp(x)).sum())
     >>> step(ga.array([0.0, 1.0]))
     GradArray(2.71828183, dtype=float64)
+    >>> @ga.compile
+    ... def power(x, n):
+    ...     return x**n if n > 1 else x
+    >>> power(ga.array([1.0, 3.0]), 2)
+    GradArray([1., 9.], dtype=float64)
     """
+    given: dict[str, Any] = {
+        "static_argnums": static_argnums,
+        "static_argnames": static_argnames,
+        "check": check,
+        "run_eagerly": run_eagerly,
+    }
     if f is None:
-        return functools.partial(compile, check=check)
-    return Compiled(f, check)
+        return functools.partial(compile, **given)
+    check_function(f, "compile")
+    return Compiled(f, **given)

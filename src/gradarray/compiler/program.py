@@ -116,10 +116,13 @@ def _short(x: Any) -> str:
     return text if len(text) < 60 else text[:57] + "..."
 
 
-def interpret(program: Program) -> Callable[[Iterable[Any]], list[Any]]:
+def interpret(
+    program: Program, moved: Callable[[Any], Any] | None = None
+) -> Callable[[Iterable[Any]], list[Any]]:
     """The program as a function of its inputs' values, each op carried out as it is eagerly.
 
     The compiled code is compared with it, and it stands in where something cannot be compiled.
+    `moved` is applied to the operands first.
     """
     place: dict[Abstract, int] = {}
 
@@ -148,7 +151,8 @@ def interpret(program: Program) -> Callable[[Iterable[Any]], list[Any]]:
         memory[: len(program.inputs)] = inputs
         with np.errstate(all="ignore"):
             for forward, operands, params, targets, several, dead in lines:
-                y = forward(*[memory[x] if known else x for known, x in operands], **params)
+                given = [memory[x] if known else x for known, x in operands]
+                y = forward(*(given if moved is None else map(moved, given)), **params)
                 if several:
                     for at, part in zip(targets, y, strict=True):
                         memory[at] = part

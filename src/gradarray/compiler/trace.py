@@ -10,6 +10,7 @@ changed by the function: it is state.
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import threading
 import warnings
@@ -20,9 +21,9 @@ import numpy as np
 
 from .. import graph
 from ..algebra import Elementwise
-from ..array import GradArray
+from ..array import GradArray, wrap
 from ..errors import GraphError, message, user_line
-from ..graph import Grad, mode
+from ..graph import Grad, Leaf, mode
 from .abstract import Abstract, is_array
 from .program import Step
 
@@ -38,21 +39,28 @@ _COUNTING = frozenset({"nonzero", "argwhere", "unique"})
 class Bound:
     """A handle from outside, and what it was bound to before the trace."""
 
-    __slots__ = ("data", "gradient", "handle", "node", "of", "value")
+    __slots__ = ("data", "gradient", "handle", "node", "of", "seen", "value")
 
     def __init__(self, handle: GradArray, value: Abstract, of: Bound | None) -> None:
         self.handle, self.value, self.of = handle, value, of
         self.data, self.node, self.gradient = handle._data, handle._node, handle._gradient
+        self.seen = self.gradient  # the gradient that the function sees at its start
 
 
 class Trace:
-    """One recording: the steps, and the handles that were met."""
+    """One recording: the steps, and the handles that were met.
+
+    `otherwise`: what has a gradient is shown without one, and the other way round, to see whether
+    the program depends on it.
+    """
 
     flow: ClassVar[Any]  # how loops and branches are recorded; `flow` gives itself
 
-    def __init__(self, absorbing: bool) -> None:
+    def __init__(self, absorbing: bool, otherwise: bool = False) -> None:
         self.open = True
-        self.absorbing = absorbing
+        self.absorbing, self.otherwise = absorbing, otherwise
+        self.same: dict[int, int] = {}
+        self.settings: dict[int, Any] = {}  # what has settings that were read: modules, groups
         self.steps: list[Step] = []
         self.bound: dict[int, Bound] = {}
         self.suspects: list[Abstract] = []  # results of plain sweeps: a NaN asks for another run
@@ -85,10 +93,29 @@ class Trace:
             value = self._values[id(data)] = self.input(data.shape, data.dtype)
         bound = self.bound[id(handle)] = Bound(handle, value, of)
         handle._data = value
+        if handle._node is not None and type(handle._node) is not Leaf:
+            handle._node = graph.leaf(handle)  # what was recorded outside is not walked through
+        self.bind_gradient(bound)
+        return value
+
+    def bind_gradient(self, bound: Bound) -> None:
+        """Bind a handle's gradient with it: it is state, too."""
+        handle = bound.handle
         gradient = handle._gradient
+        if self.otherwise and bound.of is None and handle._node is not None:
+            value = handle._data
+            gradient = None
+            if handle._gradient is None:
+                gradient = wrap(self.input(value.shape, value.dtype))
+                self.bound[id(gradient)] = Bound(gradient, gradient._data, bound)
+            handle._gradient = bound.seen = gradient
         if gradient is not None and type(gradient._data) is not Abstract:
             self.bind(gradient, bound)
-        return value
+
+    def note(self, owner: Any) -> None:
+        """What the function does depends on the settings of `owner`, a module or the like."""
+        if hasattr(type(owner), "_settings"):
+            self.settings[id(owner)] = owner
 
     def constant(self, x: np.ndarray) -> Any:
         """An array of the caller's, or made on the way: copied, for it may be changed later."""
@@ -161,7 +188,7 @@ class Trace:
     def inner(self, value: Abstract) -> Abstract:
         """What stands here for a value, which is of this trace itself."""
         if value.trace is not self:
-            value._refuse()
+            raise value.unreadable("values")
         return value
 
     # The end --------------------------------------------------------------------------------------
@@ -181,11 +208,17 @@ class Trace:
 
 
 @contextlib.contextmanager
-def tracing(absorbing: bool = False) -> Iterator[Trace]:
-    """Within, ops of this thread become steps of the trace."""
+def tracing(absorbing: bool = False, otherwise: bool = False) -> Iterator[Trace]:
+    """Within, ops of this thread become steps of the trace.
+
+    Python's collector rests meanwhile, so that what was made inside is found among its youngest
+    (see leaks.py).
+    """
     with lock:
         outer = mode.trace
-        trace = mode.trace = Trace(absorbing)
+        trace = mode.trace = Trace(absorbing, otherwise)
+        collects = gc.isenabled()
+        gc.disable()
         with graph._lock:
             graph.flags.special += 1
         try:
@@ -195,6 +228,8 @@ def tracing(absorbing: bool = False) -> Iterator[Trace]:
             with graph._lock:
                 graph.flags.special -= 1
             trace.close()
+            if collects:
+                gc.enable()
 
 
 # Forms --------------------------------------------------------------------------------------------

@@ -20,6 +20,13 @@ from .parameter import Parameter
 Self = TypeVar("Self", bound="Module")
 
 _ASIDE = ("_parameters", "_buffers", "_modules")
+_PLAIN = (bool, int, float, str, type(None), np.dtype)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, _PLAIN) or (
+        isinstance(value, tuple) and all(isinstance(v, _PLAIN) for v in value)
+    )
 
 
 class Module:
@@ -41,6 +48,7 @@ class Module:
     ['weight']
     """
 
+    _unsettled: frozenset[str] = frozenset()  # plain attributes that decide nothing
     training: bool
     _parameters: dict[str, GradArray | None]
     _buffers: dict[str, GradArray | None]
@@ -74,9 +82,12 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if flags.special and mode.watchers:
-                with inside(self):
-                    return self._call_with_hooks(args, kwargs)
+            if flags.special:
+                if mode.trace is not None:
+                    mode.trace.note(self)
+                if mode.watchers:
+                    with inside(self):
+                        return self._call_with_hooks(args, kwargs)
             if self._hooks or self._pre_hooks:
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
@@ -144,6 +155,8 @@ class Module:
                 )
             (self._parameters if kind == "Parameter" else self._modules)[name] = None
         else:
+            if self.__dict__.get(name, self) is not value:
+                flags.settings += 1
             object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -157,6 +170,13 @@ class Module:
     def __dir__(self) -> list[str]:
         own = [*self._parameters, *self._buffers, *self._modules]
         return sorted({*object.__dir__(self), *(name for name in own if name.isidentifier())})
+
+    def _settings(self) -> Any:
+        """What decides what is computed, beside values: plain attributes, parts and hooks."""
+        own = self.__dict__
+        plain = {k: v for k, v in own.items() if k not in self._unsettled and _is_plain(v)}
+        parts = [id(part) for aside in _ASIDE for part in own[aside].values()]
+        return plain, parts, [*own["_pre_hooks"], *own["_hooks"]]
 
     def _set_buffer(self, name: str, value: Any) -> None:
         """Bind a buffer's handle to a new value: whoever holds the buffer sees it."""
@@ -177,6 +197,7 @@ class Module:
             )
         if name not in table and hasattr(type(self), name):
             raise UnknownNameError(f"{type(self).__name__} has an attribute {name!r} of its own")
+        flags.settings += 1
         self.__dict__.pop(name, None)
         for aside in _ASIDE:
             values = self.__dict__[aside]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..array import GradArray, wrap
 from ..errors import message
+from ..graph import flags, mode
 
 _POSITIVE = (0.0, math.inf, "a finite number, at least 0")
 _SHARE = (0.0, 1.0, "a number from 0 to 1")
@@ -153,9 +154,14 @@ class Group(MutableMapping[str, Any]):
         many = isinstance(held, tuple)
         for handle, v in zip(held, value, strict=True) if many else ((held, value),):
             handle._assign("param_groups", wrap(v))
-        self._nonzero.discard(name)
-        if many or value != 0:
-            self._nonzero.add(name)
+        on = many or value != 0
+        if on != (name in self._nonzero):
+            flags.settings += 1
+            (self._nonzero.add if on else self._nonzero.discard)(name)
+
+    def _settings(self) -> Any:
+        """What decides what a step computes, beside values."""
+        return set(self._nonzero), {k: v for k, v in self._other.items() if k != "initial_lr"}
 
     def on(self, name: str) -> bool:
         """Has the option a value other than 0? Decides which slots there are."""
@@ -163,6 +169,8 @@ class Group(MutableMapping[str, Any]):
 
     def options(self, read: Callable[[GradArray], Any]) -> SimpleNamespace:
         """All options as attributes, numbers by `read`; `on` holds the names that are not 0."""
+        if flags.special and mode.trace is not None:
+            mode.trace.note(self)
         out = SimpleNamespace(**self._other)
         for name, held in self._numeric.items():
             value = tuple(map(read, held)) if isinstance(held, tuple) else read(held)
@@ -200,6 +208,7 @@ class Group(MutableMapping[str, Any]):
             raise TypeError(message(self._owner, f"there is no {name} here: {FOREIGN[name]}."))
         else:
             self._other[name] = value
+            flags.settings += 1
         self._changed(self)
 
     def __delitem__(self, name: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..array import GradArray, wrap
 from ..errors import DTypeError, GraphError, message
-from ..graph import enable_grad, is_plain, mode, no_grad, raw_sweep
+from ..graph import enable_grad, flags, is_plain, mode, no_grad, raw_sweep
 from ..ops.shape import astype
 from . import checkpoint
 from .groups import Group, refuse_foreign
@@ -146,7 +146,12 @@ class Optimizer:
         group = Group(owner, listed, names, {**self.defaults, **given}, self._make_state)
         self.validate(group)
         self.param_groups.append(group)
+        flags.settings += 1
         self._make_state(group)
+
+    def _settings(self) -> Any:
+        """What decides what a step computes, beside values and the groups' options."""
+        return [(id(group), list(map(id, group.params))) for group in self.param_groups]
 
     def _listed(self, params: Any) -> list[Any]:
         owner = type(self).__name__
@@ -238,6 +243,8 @@ class Optimizer:
         loss = self._evaluate(closure) if closure is not None else None
         self._need_gradients()
         if not is_plain():
+            if mode.trace is not None:
+                mode.trace.note(self)
             with no_grad():
                 self._advance(_handle, _number, _assign, id)
         else:

@@ -602,7 +602,9 @@ def vmap(
         axes = _axes_of(in_axes, args) + [0] * len(tree.flatten(kwargs)[0])
         # A shared ndarray too: indexed by an example's index, NumPy would ask for the value.
         leaves = [
-            lift(x, f"vmap: {_argument(path)}") if k is not None or isinstance(x, np.ndarray) else x
+            lift(x, f"vmap: {tree.argument(path)}")
+            if k is not None or isinstance(x, np.ndarray)
+            else x
             for x, k, path in zip(leaves, axes, paths)
         ]
         size = _examples(leaves, axes, paths)
@@ -713,7 +715,7 @@ def _examples(leaves: list[Any], axes: list[Any], paths: list[str]) -> int:
             raise ShapeError(
                 message(
                     "vmap",
-                    f"{_argument(path)} of shape {x.shape} has no axis {axis}.",
+                    f"{tree.argument(path)} of shape {x.shape} has no axis {axis}.",
                     "Say in_axes=None for an argument that all examples share.",
                 )
             )
@@ -721,7 +723,7 @@ def _examples(leaves: list[Any], axes: list[Any], paths: list[str]) -> int:
     if not sizes:
         raise ValueError(message("vmap", "in_axes is None for every argument: nothing to map."))
     if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{_argument(p)} has {n}" for p, n in sizes.items())
+        told = ", ".join(f"{tree.argument(p)} has {n}" for p, n in sizes.items())
         raise ShapeError(
             message(
                 "vmap",
@@ -730,13 +732,6 @@ def _examples(leaves: list[Any], axes: list[Any], paths: list[str]) -> int:
             )
         )
     return next(iter(sizes.values()))
-
-
-def _argument(path: str) -> str:
-    """`[0][2]['w']`, from (args, kwargs), is argument 2['w']; `[1]['w']` the keyword w."""
-    which, _, rest = path[1:].partition("]")
-    name, _, inner = rest.removeprefix("[").partition("]")
-    return f"argument {name}{inner}" if which == "0" else f"argument {name[1:-1]}{inner}"
 
 
 # Random numbers -----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import graph
 from ..algebra import Elementwise, Linear, Multilinear, Reduction, given
-from ..array import GradArray, wrap
+from ..array import GradArray, has_values, wrap
 from ..ops.compare import WhereGrad
 from ..ops.contract import MatMulGrad
 from ..ops.join import stack
@@ -112,7 +112,7 @@ class CollapsedWalk:
     def gram(self, a: Any, b: Any) -> Any:
         """sum over directions of a_d b_d."""
         x, y = a.inner, b.inner
-        if not self.recorded and x.ndim == y.ndim:
+        if not self.recorded and x.ndim == y.ndim and has_values(x):
             data = np.einsum("d...,d...->...", x._data, y._data)
             if not self.absorbing or not is_nan([data]):
                 return wrap(data[()])

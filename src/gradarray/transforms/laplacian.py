@@ -140,7 +140,7 @@ def _largest(order: Sequence[Any]) -> int:
         kept = getattr(node.plan, "where_saved", {}) if hasattr(node, "plan") else {}
         for k, at in kept.items():
             if node.parents[k] is not None:
-                found.append(np.asarray(node.saved[at]).nbytes)
+                found.append(getattr(node.saved[at], "nbytes", 0))
     return max(found)
 
 

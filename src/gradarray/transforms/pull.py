@@ -299,7 +299,8 @@ def backward(
             elif create_graph:
                 handle._gradient = old + gradient
             else:
-                handle._gradient = wrap(data_of(old) + gradient._data)
+                total = data_of(old) + gradient._data
+                handle._gradient = total if isinstance(total, GradArray) else wrap(total)
     if not (create_graph if retain_graph is None else retain_graph):
         for node in order:
             if not isinstance(node, Leaf):

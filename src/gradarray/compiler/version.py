@@ -1,0 +1,247 @@
+"""Version: one recording of a function, compiled, and how it is run."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..array import GradArray, wrap
+from ..errors import message
+from ..graph import flags
+from .abstract import Abstract
+from .again import Again
+from .check import Checked
+from .native import Native
+from .record import (
+    Output,
+    Recorded,
+    Slot,
+    Static,
+    captured_by_value,
+    changed_each_time,
+    differing_results,
+    is_dynamic,
+    mismatch,
+    read_only,
+    record,
+)
+from .trace import lock
+
+LARGE = 1 << 20  # bytes of a constant that a word is said about
+
+
+class Version:
+    """One recording of a function, and how it is run.
+
+    `instance`: what the function is a method of, held weakly. `once`: the function is the
+    library's own, and known to do the same at every call. `compiling`: how a function is compiled.
+    """
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        leaves: Sequence[Any],
+        form: tree.Structure,
+        instance: Any = None,
+        check: bool = False,
+        once: bool = False,
+        compiling: Any = None,
+    ) -> None:
+        self._f, self._form, self.compiling = f, form, compiling
+        # Static values keep their ids, and with them the function can be run again.
+        self._leaves = [_kept(x, instance) for x in leaves]
+        self._instance = None if instance is None else _reference(instance.value)
+        self.varies = ""  # what is not the same at every call, in words
+        self.recorded = self._record(leaves, once)
+        # What is on a graph and was walked inside is run op by op.
+        walked = any(slot.gradient for slot, _ in self.recorded.writes)
+        self.eager = walked and bool(self.recorded.attached)
+        if self.eager:
+            return
+        self._settled = flags.settings
+        self._run = (Checked if check else Native)(self.recorded.program)
+        self._guards = [
+            (handle, shape, dtype, needs) for handle, shape, dtype, needs in self.recorded.outside
+        ]
+        self._absorbing: tuple[Recorded, Any] | None = None
+        self._lock = threading.Lock()
+        self._again: Again | None = None
+
+    def _record(self, leaves: Sequence[Any], once: bool) -> Recorded:
+        """The function recorded; twice, to see whether it does the same each time.
+
+        The second time arrays that had a gradient have none, and the other way round: a step that
+        begins with zero_grad() is one program whether there were gradients before or not.
+        """
+        f, form = self._f, self._form
+        first = record(f, leaves, form)
+        if once:
+            return first
+        second = record(f, leaves, form, otherwise=True)
+        if first.uses_gradients() or second.uses_gradients() or _differ(first, second):
+            second = record(f, leaves, form)
+        else:
+            second.gradients = []
+            known = {(id(s.handle), s.argument) for s in second.cleared}
+            second.cleared += [
+                s for s in first.cleared if (id(s.handle), s.argument) not in known
+            ]
+        self.varies = _differ(first, second)
+        if self.varies:
+            warnings.warn(changed_each_time(f, self.varies), stacklevel=5)
+        for x in second.program.constants.values():
+            if x.nbytes > LARGE:
+                warnings.warn(captured_by_value(f, x), stacklevel=5)
+        return second
+
+    def fits(self, leaves: Sequence[Any]) -> bool:
+        """Is what the function reaches from outside as it was when it was recorded?"""
+        for handle, shape, dtype, needs in self._guards:
+            if handle.shape != shape or handle.dtype != dtype:
+                return False
+            if (handle._node is not None) != needs:
+                return False
+        for slot, had in self.recorded.gradients:
+            if (slot.owner(leaves)._gradient is not None) != had:
+                return False
+        return self._settled == flags.settings or self._are_settings_the_same()
+
+    def _are_settings_the_same(self) -> bool:
+        now = flags.settings
+        for ref, settings in self.recorded.settings:
+            owner = ref()
+            if owner is None or owner._settings() != settings:
+                return False
+        self._settled = now
+        return True
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        recorded = self.recorded
+        with self._lock:  # the buffers are one call's at a time
+            inputs = [read(slot, leaves) for slot, _ in recorded.reads]
+            values = self._run(inputs)
+            count = recorded.suspects
+            if count and any(np.isnan(v).any() for v in values[len(values) - count :]):
+                recorded, values = self._absorbed(leaves)
+                inputs = [read(slot, leaves) for slot, _ in recorded.reads]
+        handles: dict[int, GradArray] = {}
+        if recorded.attached:
+            handles = self._on_graph(recorded, leaves, inputs, values)
+        if recorded.writes or recorded.cleared:
+            with lock:  # nobody records meanwhile
+                self._write(recorded, leaves, values, handles)
+        out = [
+            x if type(x) is not Output
+            else handles[x.at] if x.at in handles
+            else wrap(values[x.at])
+            for x in recorded.result
+        ]  # fmt: skip
+        return tree.unflatten(recorded.form, out)
+
+    def _write(
+        self, recorded: Recorded, leaves: Sequence[Any], values: list[Any], handles: dict[int, Any]
+    ) -> None:
+        for slot, _ in recorded.writes:
+            owner = slot.owner(leaves)
+            if isinstance(owner, np.ndarray) and not owner.flags.writeable:
+                raise ValueError(read_only(self._form, slot.argument))
+        for slot in recorded.cleared:
+            slot.owner(leaves)._gradient = None
+        for slot, at in recorded.writes:
+            owner = slot.owner(leaves)
+            if slot.gradient:
+                owner._gradient = handles[at] if at in handles else wrap(values[at])
+            elif isinstance(owner, GradArray):
+                known = handles.get(at)
+                owner._rebind(values[at], None if known is None else known._node)
+            elif isinstance(owner, np.ndarray):
+                owner[...] = values[at]
+
+    def _absorbed(self, leaves: Sequence[Any]) -> tuple[Recorded, list[Any]]:
+        """The same with absorbing products, in which a 0 wins over what is infinite."""
+        if self._absorbing is None:
+            recorded = record(self._f, leaves, self._form, absorbing=True)
+            self._absorbing = recorded, Native(recorded.program)
+        recorded, run = self._absorbing
+        return recorded, run([read(slot, leaves) for slot, _ in recorded.reads])
+
+    # Results on a graph ---------------------------------------------------------------------------
+
+    def _on_graph(
+        self, recorded: Recorded, leaves: Sequence[Any], inputs: list[Any], values: list[Any]
+    ) -> dict[int, GradArray]:
+        """Handles on the attached outputs, behind which one node stands for the whole function."""
+        if self._again is None:
+            self._again = Again(self)
+        owners = [slot.array(leaves) for slot, _ in recorded.reads]
+        found = self._again.node(owners, inputs, [values[at] for at in recorded.attached])
+        return dict(zip(recorded.attached, found, strict=True))
+
+    def arguments(self, values: Sequence[Any]) -> tuple[list[Any], list[tuple[Slot, Any]]]:
+        """The leaves of (args, kwargs) with these values of the program's inputs, and the rest."""
+        leaves = list(self._leaves)
+        if self._instance is not None:
+            leaves[0] = self._instance()
+        outside = []
+        for (slot, _), value in zip(self.recorded.reads, values, strict=True):
+            if slot.handle is None and not slot.gradient:
+                leaves[slot.argument] = value
+            else:
+                outside.append((slot, value))
+        for k, first in self.recorded.same.items():
+            leaves[k] = leaves[first]
+        return leaves, outside
+
+    def run(self, leaves: Sequence[Any]) -> Any:
+        """The function itself."""
+        args, kwargs = tree.unflatten(self._form, list(leaves))
+        return self._f(*args, **kwargs)
+
+    def show(self, what: str) -> str:
+        """Its program or its code, as text."""
+        shown: Any = {"graph": self.recorded.program.show}
+        if what not in shown:
+            raise ValueError(message("show", f"{what!r} is none of {', '.join(shown)}."))
+        return shown[what]()
+
+
+def _differ(first: Recorded, second: Recorded) -> str:
+    return mismatch(first.program, second.program) or differing_results(first, second)
+
+
+def _kept(leaf: Any, instance: Any) -> Any:
+    """A static argument as it is; of an array its form, with values that nothing depends on."""
+    if leaf is instance:
+        return None
+    if type(leaf) is Static:
+        return leaf.value
+    if not is_dynamic(leaf):
+        return leaf
+    if not hasattr(leaf, "shape"):
+        return type(leaf)(1)
+    return wrap(np.broadcast_to(leaf.dtype.type(1), leaf.shape)[()])
+
+
+def _reference(instance: Any) -> Any:
+    try:
+        return weakref.ref(instance)
+    except TypeError:
+        return lambda: instance
+
+
+def read(slot: Slot, leaves: Sequence[Any]) -> Any:
+    """The value of an input as it is now."""
+    owner = slot.owner(leaves)
+    if not isinstance(owner, GradArray):
+        return owner
+    data = (owner._gradient if slot.gradient else owner)._data  # type: ignore[union-attr]
+    if type(data) is Abstract:  # another thread records, and will put back what was there
+        with lock:
+            data = (owner._gradient if slot.gradient else owner)._data  # type: ignore[union-attr]
+    return data
