@@ -8,7 +8,6 @@ and methods are installed here by the modules that own their meaning (see `metho
 from __future__ import annotations
 
 import operator
-import operator
 import sys
 import weakref
 from collections.abc import Callable
