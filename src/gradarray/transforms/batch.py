@@ -269,9 +269,10 @@ def only_levels(levels: tuple[Level, ...]) -> Iterator[None]:
 def plainly(order: Iterable[Any]) -> bool:
     """Can a sweep through these nodes multiply kept arrays with handles as they are?
 
-    Rules of the library can; a user's, and those of a function that is run again, see handles.
+    Rules of the library can; a user's, and those of a function that is run again, see handles,
+    and under trace all do.
     """
-    if graph.watched or mode.watchers:
+    if graph.watched or mode.watchers or mode.trace is not None:
         return False
     return all(getattr(type(node), "library", False) or type(node) in _MADE for node in order)
 
@@ -338,9 +339,8 @@ def _rule_of(op: Any) -> Any:
 
 
 def ndim_of(x: Any, here: bool) -> int:
-    if isinstance(x, (GradArray, np.ndarray)):
-        return len(x.shape) - here
-    return np.ndim(x) - here
+    shape = getattr(x, "shape", None)
+    return (np.ndim(x) if shape is None else len(shape)) - here
 
 
 def aligned(op: Any, level: Level, xs: list[Any], here: list[bool], params: Any) -> Any:

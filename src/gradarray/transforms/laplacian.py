@@ -119,7 +119,7 @@ def _collapsed(
     for node in order:
         if node.saved is None:
             graph.check_alive(node, "laplacian")
-    recorded = attach and older
+    recorded = (attach and older) or mode.trace is not None  # a program has no values
     locals = Locals(order, ends, recorded)
     size = directions.count if recorded else CHUNK // _largest(order)
     size = max(1, min(size, directions.count) if chunk is None else chunk)
