@@ -215,3 +215,15 @@ def test_sech_far_out() -> None:
         slope = ga.compile(ga.grad(lambda x: ga.tanh(x).sum()))(at).numpy()
         tiny = float(np.finfo(dtype).tiny)
         np.testing.assert_allclose(slope, expected**2, 8 * eps, tiny)
+
+
+@pytest.mark.parametrize("name", ["nan_to_num", "round", "isposinf", "isneginf", "sinc"])
+def test_what_numpy_composes(name: str) -> None:
+    x = np.array([0.0, -0.0, 1.25, 2.5, -3.5, 1e300, np.nan, np.inf, -np.inf])
+    with np.errstate(all="ignore"):
+        expected = getattr(np, name)(x)
+    got = ga.compile(getattr(ga, name))(ga.array(x)).numpy()
+    assert got.dtype == expected.dtype
+    np.testing.assert_allclose(got, expected, 1e-15 if name == "sinc" else 0)
+    if got.dtype.kind == "f":
+        np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))

@@ -130,9 +130,42 @@ def _clip(x: Any, low: Any = None, high: Any = None) -> Any:
     return x if high is None else np.minimum(x, high)
 
 
+def _round(x: Any, decimals: int = 0) -> Any:
+    """As NumPy: scaled by a power of ten, rounded, scaled back."""
+    if x.dtype.kind != "f":
+        raise Unsupported("round of integers")
+    ten = x.dtype.type(10.0 ** abs(decimals))
+    if decimals == 0:
+        return np.rint(x)
+    return np.rint(x * ten) / ten if decimals > 0 else np.rint(x / ten) * ten
+
+
+def _nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
+    if x.dtype.kind != "f":
+        return x
+    kind, info = x.dtype.type, np.finfo(x.dtype)
+    high = kind(info.max if posinf is None else posinf)
+    low = kind(info.min if neginf is None else neginf)
+    y = np.where(np.isnan(x), kind(nan), x)
+    return np.where(np.equal(x, np.inf), high, np.where(np.equal(x, -np.inf), low, y))
+
+
+def _sinc(x: Any) -> Any:
+    y = np.pi * x
+    zero = np.equal(x, 0)
+    return np.where(zero, y.dtype.type(1), np.sin(y) / np.where(zero, y.dtype.type(1), y))
+
+
 _ARRAY_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: _where,
     np.clip: _clip,
+    np.round: _round,
+    np.nan_to_num: _nan_to_num,
+    np.sinc: _sinc,
+    np.isposinf: lambda x: np.equal(x, np.inf),
+    np.isneginf: lambda x: np.equal(x, -np.inf),
     np.shape: lambda x: (),
     np.ndim: lambda x: 0,
     np.zeros_like: lambda x, dtype=None: Scalar(const(0, dtype or x.dtype)),
