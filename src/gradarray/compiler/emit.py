@@ -28,6 +28,7 @@ from .loops import (
     walk,
 )
 from .machine import Target
+from .tiny import Tiny, TinyWriter
 
 
 def neutral(combine: str, dtype: np.dtype) -> Any:
@@ -145,16 +146,27 @@ class Entry:
                 )
 
     def _loop(self, s: Loop) -> None:
-        w = self.w
-        end = str(s.var.extent)
-        if s.count is not None:
-            end = w.let(f"load i64, ptr {self._pointer(s.count, [])}, align 8")
-        with w.loop(end) as i:
-            if s.backward:
-                last = w.let(f"sub nsw i64 {end}, 1")
-                i = w.let(f"sub nsw i64 {last}, {i}")
-            self.vars[s.var] = i
+        tiny = Tiny(s)
+        if tiny.fits:
+            TinyWriter(self, tiny)
+            return
+        end = self.end_of(s)
+        with self.w.loop(end) as i:
+            self.vars[s.var] = self.turn_of(s, end, i)
             self._statements(s.body)
+
+    def end_of(self, s: Loop) -> str:
+        """How many turns there are."""
+        if s.count is None:
+            return str(s.var.extent)
+        return self.w.let(f"load i64, ptr {self._pointer(s.count, [])}, align 8")
+
+    def turn_of(self, s: Loop, end: str, i: str) -> str:
+        """The loop's variable in its turn i."""
+        if not s.backward:
+            return i
+        last = self.w.let(f"sub nsw i64 {end}, 1")
+        return self.w.let(f"sub nsw i64 {last}, {i}")
 
     def _while(self, s: While) -> None:
         w, limit = self.w, s.var.extent

@@ -39,6 +39,7 @@ class Buffer:
     data: Any = None  # of a constant
     index: int = -1  # of a given one: which
     offset: int = -1  # in the arena, in bytes
+    turn: Any = None  # the variable of a loop, if it holds nothing from turn to turn of that
     private: bool = False  # each worker of a parallel loop has one of its own
 
     def __post_init__(self) -> None:

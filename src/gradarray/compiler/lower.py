@@ -151,9 +151,13 @@ class Lowering:
         # The first item that may read a value from memory.
         self.ready: dict[Abstract, int] = dict.fromkeys(known, 0)
 
-    def within(self, program: Program, known: dict[Abstract, View]) -> Lowering:
-        """The lowering of a body inside of this."""
-        return Lowering(program, self.shared, known)
+    def within(self, program: Program, known: dict[Abstract, View], turn: Any) -> Lowering:
+        """The lowering of the body of a loop over `turn`: its memory is that of one turn."""
+        low = Lowering(program, self.shared, known)
+        low.turn = turn
+        return low
+
+    turn: Any = None
 
     def _constant(self, data: np.ndarray) -> View:
         return self.shared.constant(data)
@@ -171,7 +175,7 @@ class Lowering:
     # Values ---------------------------------------------------------------------------------------
 
     def fresh(self, shape: tuple[int, ...], dtype: Any) -> View:
-        buffer = Buffer(math.prod(shape), np.dtype(dtype))
+        buffer = Buffer(math.prod(shape), np.dtype(dtype), turn=self.turn)
         return View(buffer, 0, shape, contiguous(shape))
 
     def memory(self, x: Any) -> View:

@@ -15,6 +15,7 @@ from ..loops import Access, Branch, Buffer, Loop, Var, While
 from ..lower import Group, Host, Lowering, View, body_of, contiguous, rule
 from ..program import Program, Step
 from ..scalar import Unsupported
+from ..tiny import LANES
 from .points import copied
 
 
@@ -27,7 +28,7 @@ def _scan(low: Lowering, step: Step) -> None:
     known = _around(low, body.inputs[n + m :], step.operands[n + m :])
     for v, x in zip(body.inputs[n : n + m], step.operands[n : n + m]):
         known[v] = at_turn(low.memory(x), var)
-    inside = _Inside(low, body, known)
+    inside = _Inside(low, body, known, var)
     stacks = _stacks(low, step.values[n:], var)
     carried = _Carried(inside, low, step, p["reverse"] and 1, var, stacks, count is None)
     inside.steps()
@@ -47,11 +48,11 @@ def _while(low: Lowering, step: Step) -> None:
     p = step.params
     cond, body, n, length = p["cond"], p["body"], p["carry"], p["length"]
     var = Var(length or 2**62)
-    inside = _Inside(low, body, _around(low, body.inputs[n:], step.operands[n:]))
+    inside = _Inside(low, body, _around(low, body.inputs[n:], step.operands[n:]), var)
     stacks = _stacks(low, step.values[n + 1 :], var)
     carried = _Carried(inside, low, step, 0, var, [], False)
     asked = dict(zip(cond.inputs, [inside.low.views[v] for v in body.inputs]))
-    test = _Inside(low, cond, asked)
+    test = _Inside(low, cond, asked, var)
     test.steps()
     going = test.low.fresh((), np.dtype(bool))
     leave(test.low, cond.outputs[0], going)
@@ -84,7 +85,7 @@ def _switch(low: Lowering, step: Step) -> None:
     place = _place(low, index)
     for branch in step.params["branches"]:
         known = _around(low, branch.inputs, step.operands[1:])
-        inside = _Inside(low, branch, known, apart=True)
+        inside = _Inside(low, branch, known, None)
         inside.steps()
         for y, view in zip(branch.outputs, results):
             leave(inside.low, y, view)
@@ -98,15 +99,15 @@ def _switch(low: Lowering, step: Step) -> None:
 
 
 class _Inside:
-    """The lowering of a body; what does not change from turn to turn is lowered outside of it."""
+    """The lowering of a body, of a loop over `turn`."""
 
     def __init__(
-        self, low: Lowering, program: Program, known: dict[Abstract, View], apart: bool = False
+        self, low: Lowering, program: Program, known: dict[Abstract, View], turn: Var | None
     ) -> None:
         self.program = program
         for v, data in program.constants.items():
             known[v] = low.shared.constant(np.asarray(data))
-        self.low = low.within(program, known)
+        self.low = low.within(program, known, turn)
 
     def steps(self) -> None:
         for step in self.program.steps:
@@ -134,7 +135,7 @@ class _Carried:
         saved = {y: k for k, y in enumerate(body.outputs[self.n :]) if type(y) is Abstract}
         for v, x, y in zip(body.inputs, step.operands, body.outputs[: self.n]):
             at = saved.get(v) if known_length else None
-            if at is None or v is y:
+            if at is None or v is y or v.size <= LANES:  # those stay in registers
                 now = end = low.fresh(v.shape, v.dtype)
                 start, then = now, None
             else:
