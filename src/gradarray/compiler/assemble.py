@@ -31,6 +31,7 @@ class Assembled:
     outputs: list[Any]
     host_reasons: dict[str, str]
     status: Buffer | None  # where a loop that was not finished says so
+    watched: list[tuple[Buffer, int, str]]  # extremes of indices, the length they are for, the op
 
 
 def assemble(program: Program) -> Assembled:
@@ -75,7 +76,8 @@ def assemble(program: Program) -> Assembled:
 
 def _assembled(memory: Memory, items: list[Any], outputs: list[Any]) -> Assembled:
     return Assembled(
-        items, memory.inputs, memory.constants, outputs, memory.host_reasons, memory.status
+        items, memory.inputs, memory.constants, outputs, memory.host_reasons, memory.status,
+        memory.watched,
     )
 
 

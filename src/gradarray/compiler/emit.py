@@ -254,7 +254,8 @@ class NestWriter:
         self.m, self.nest = module, nest
         self.accesses: list[Access] = []
         self.names: dict[int, str] = {}
-        for access in (*nest.loads.values(), *(s.to for s in (*nest.stores, *nest.sums))):
+        places = [*nest.loads.values(), *(s.to for s in (*nest.stores, *nest.sums))]
+        for access in [*places, *(at for place in places for at, _, _ in place.through)]:
             if id(access) not in self.names:
                 self.names[id(access)] = f"%p{len(self.accesses)}"
                 self.accesses.append(access)
@@ -267,9 +268,12 @@ class NestWriter:
         self.width = module.target.lanes(max(wide)) if self.lane is not None else 1
         if self.lane is not None and self.lane.extent < self.width:
             self.width = 1 << max(self.lane.extent - 1, 0).bit_length()
+        if any(at.moves(self.lane) for s in (*nest.stores, *nest.sums) for at, _, _ in s.to.through
+               if self.lane is not None):  # fmt: skip
+            self.width = 1  # two lanes may have one place
         self.at: dict[Var, str] = {}
         # The innermost loops, over which registers hold what is summed.
-        summed = [{v for v in nest.axes if not s.to.stride(v)} for s in nest.sums]
+        summed = [{v for v in nest.axes if not s.to.moves(v)} for s in nest.sums]
         self.held = len(nest.axes)
         while nest.sums and self.held and all(nest.axes[self.held - 1] in free for free in summed):
             self.held -= 1
@@ -331,7 +335,8 @@ class NestWriter:
 
     # Memory ---------------------------------------------------------------------------------------
 
-    def _address(self, access: Access) -> str:
+    def _address(self, access: Access, lanes: int = 1) -> str:
+        """Where the first lane's element lies; what moves from lane to lane is left out."""
         w, kind = self.w, stored(access.buffer.dtype)
         at = self.names[id(access)]
         for var in self.nest.axes:
@@ -341,9 +346,39 @@ class NestWriter:
             i = self.at[var]
             far = i if stride == 1 else w.let(f"mul nsw i64 {i}, {stride}")
             at = w.let(f"getelementptr {kind}, ptr {at}, i64 {far}")
+        for index, stride, _ in access.through:
+            if not (lanes > 1 and self.lane is not None and index.moves(self.lane)):
+                far = w.let(f"load i64, ptr {self._address(index)}, align 8")
+                far = w.let(f"mul nsw i64 {far}, {stride}")
+                at = w.let(f"getelementptr {kind}, ptr {at}, i64 {far}")
         return at
 
+    def _scattered(self, access: Access, mask: str, lanes: int) -> str:
+        """Elements whose places are read from memory, lane by lane."""
+        w, dtype = self.w, access.buffer.dtype
+        kind, base, lane = stored(dtype), self._address(access, lanes), self.lane
+        assert lane is not None
+        wide, x = vector(kind, lanes), "zeroinitializer"
+        own = [(i, s) for i, s, _ in access.through if i.moves(lane)]
+        starts = [(self._address(i), i.stride(lane), s) for i, s in own]
+        there = mask.strip("<>").split(", ") if mask else []
+        for k in range(lanes):
+            if there and there[k] != "i1 true":
+                continue
+            at = w.let(f"getelementptr {kind}, ptr {base}, i64 {k * access.stride(lane)}")
+            for start, step, stride in starts:
+                place = w.let(f"getelementptr i64, ptr {start}, i64 {k * step}")
+                far = w.let(f"load i64, ptr {place}, align 8")
+                far = w.let(f"mul nsw i64 {far}, {stride}")
+                at = w.let(f"getelementptr {kind}, ptr {at}, i64 {far}")
+            one = w.let(f"load {kind}, ptr {at}, align {dtype.itemsize}")
+            x = w.let(f"insertelement {wide} {x}, {kind} {one}, i32 {k}")
+        return w.let(f"icmp ne {wide} {x}, zeroinitializer") if dtype == BOOL else x
+
     def _load(self, access: Access, mask: str, lanes: int) -> str:
+        lane = self.lane if lanes > 1 else None
+        if lane is not None and any(at.moves(lane) for at, _, _ in access.through):
+            return self._scattered(access, mask, lanes)
         w, dtype = self.w, access.buffer.dtype
         kind, at = stored(dtype), self._address(access)
         stride = access.stride(self.lane) if self.lane is not None else 0

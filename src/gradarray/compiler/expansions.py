@@ -9,14 +9,33 @@ import numpy as np
 
 from ..ops.arithmetic import absolute
 from ..ops.avgpool import PartSumGrad
-from ..ops.compare import equal, not_equal, where
+from ..ops.compare import equal, less, not_equal, where
 from ..ops.exponential import exp, log, log1p, power
 from ..ops.indexing import place
-from ..ops.join import ConcatenateGrad
-from ..ops.logical import isfinite, logical_and, logical_or
+from ..ops.join import ConcatenateGrad, StackGrad
+from ..ops.logical import (
+    bitwise_and,
+    bitwise_or,
+    bitwise_xor,
+    isfinite,
+    left_shift,
+    logical_and,
+    logical_or,
+    right_shift,
+)
 from ..ops.move import RollGrad
 from ..ops.norm import NormGrad, PNormGrad
 from ..ops.powers import sqrt, square
+from ..ops.random import (
+    HALF,
+    LOW,
+    MULTIPLIERS,
+    ROUNDS,
+    WEYL,
+    AdvanceGrad,
+    PhiloxGrad,
+    blocks_of,
+)
 from ..ops.reduce import (
     ArgMaxGrad,
     ArgMinGrad,
@@ -156,3 +175,54 @@ def _roll(x: Any, shift: Any, axis: Any) -> Any:
 def _part_sum(x: Any, axis: int, cuts: Any) -> Any:
     parts = [sum(x[(Ellipsis, *_cut(axis, *c))], axis=axis, keepdims=True) for c in cuts]
     return apply(ConcatenateGrad, *parts, axis=axis)
+
+
+# Random bits --------------------------------------------------------------------------------------
+
+
+@expansion(PhiloxGrad)
+def _philox(key: Any, counter: Any, words: int, bits: int) -> Any:
+    """The rounds of `ops.random` in 64 bits, every block of the stream at once."""
+    key = astype(key, np.uint64)
+    offsets = np.arange(blocks_of(words, bits), dtype=np.uint64)
+    low, high = _moved(counter, offsets)
+    keys = [key[(Ellipsis, slice(k, k + 1))] for k in (0, 1)]
+    x, y = [_lower(c) for c in (low, high)], [_upper(c) for c in (low, high)]
+    for _ in range(ROUNDS):
+        products = [a * m for a, m in zip(x, MULTIPLIERS.ravel())]
+        mixed = [bitwise_xor(b, k) for b, k in zip(y, keys)]
+        x = [bitwise_xor(_upper(p), b) for p, b in zip(products[::-1], mixed)]
+        y = [_lower(p) for p in products[::-1]]
+        keys = [_lower(k + w) for k, w in zip(keys, WEYL.ravel())]
+    if bits == 64:
+        parts = [bitwise_or(a, left_shift(b, HALF)) for a, b in zip(x, y)]
+    else:
+        parts = [astype(part, np.uint32) for pair in zip(x, y) for part in pair]
+    whole = apply(StackGrad, *parts, axis=-1)
+    flat = reshape(whole, (*whole.shape[:-2], whole.shape[-2] * whole.shape[-1]))
+    return flat[(Ellipsis, slice(words))]
+
+
+@expansion(AdvanceGrad)
+def _advance(counter: Any, blocks: int) -> Any:
+    low, high = _moved(counter, np.array([blocks], np.uint64))
+    words = [f(part) for part in (low, high) for f in (_lower, _upper)]
+    return apply(ConcatenateGrad, *[astype(w, np.uint32) for w in words], axis=-1)
+
+
+def _lower(x: Any) -> Any:
+    return bitwise_and(x, LOW)
+
+
+def _upper(x: Any) -> Any:
+    return right_shift(x, HALF)
+
+
+def _moved(counter: Any, offsets: np.ndarray) -> tuple[Any, Any]:
+    """The lower and the upper 64 bits of counter + offsets, modulo 2^128."""
+    c = astype(counter, np.uint64)
+    words = [c[(Ellipsis, slice(k, k + 1))] for k in range(4)]
+    low = bitwise_or(words[0], left_shift(words[1], HALF))
+    high = bitwise_or(words[2], left_shift(words[3], HALF))
+    moved = low + offsets
+    return moved, high + astype(less(moved, low), np.uint64)

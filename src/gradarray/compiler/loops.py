@@ -63,11 +63,16 @@ class Var:
 
 @dataclass(frozen=True)
 class Access:
-    """buffer[offset + sum of stride * variable], in elements."""
+    """buffer[offset + sum of stride * variable], in elements.
+
+    `through`: moved further by what is read elsewhere, (where, stride, count) each: int64 numbers
+    in 0 .. count - 1, which whoever makes them answers for.
+    """
 
     buffer: Buffer
     offset: int = 0
     strides: tuple[tuple[Var, int], ...] = ()
+    through: tuple[tuple[Access, int, int], ...] = ()
 
     def stride(self, var: Var) -> int:
         for v, stride in self.strides:
@@ -75,17 +80,24 @@ class Access:
                 return stride
         return 0
 
+    def moves(self, var: Var) -> bool:
+        """Does another turn of the loop touch another place?"""
+        return bool(self.stride(var)) or any(at.moves(var) for at, _, _ in self.through)
+
     def span(self) -> tuple[int, int]:
         """The least and the greatest element that is touched."""
         low = high = self.offset
-        for var, stride in self.strides:
-            reach = stride * (var.extent - 1)
+        turns = [(var.extent, stride) for var, stride in self.strides]
+        turns += [(count, stride) for _, stride, count in self.through]
+        for count, stride in turns:
+            reach = stride * (count - 1)
             low, high = low + min(reach, 0), high + max(reach, 0)
         return low, high
 
     def __str__(self) -> str:
         parts = [str(self.offset)] if self.offset or not self.strides else []
         parts += [v.name if s == 1 else f"{s}*{v.name}" for v, s in self.strides if s]
+        parts += [f"{s}*{at}" for at, s, _ in self.through]
         return f"{self.buffer.name}[{' + '.join(parts) or '0'}]"
 
 
@@ -253,6 +265,11 @@ def accesses(statement: Any) -> Iterator[tuple[Access, bool]]:
             yield access, False
         for out in (*statement.stores, *statement.sums):
             yield out.to, True
+        for access in (*statement.loads.values(), *(s.to for s in statement.sums), *(
+            s.to for s in statement.stores
+        )):
+            for at, _, _ in access.through:
+                yield at, False
     elif isinstance(statement, (Gemm, Contract)):
         yield statement.a, False
         yield statement.b, False

@@ -118,6 +118,7 @@ class Memory:
         self.constants: list[Buffer] = []
         self.host_reasons: dict[str, str] = {}
         self.status: Buffer | None = None  # where a loop that was not finished says so
+        self.watched: list[tuple[Buffer, int, str]] = []
 
     def unfinished(self) -> Access:
         """Where a loop writes its limit if it would have gone on."""
@@ -125,16 +126,24 @@ class Memory:
             self.status = self.constant(np.zeros(1, np.int64)).buffer
         return Access(self.status)
 
+    def watch(self, count: int, op: str) -> Buffer:
+        """Where the least and the greatest index that an op is given for a length are kept."""
+        info = np.iinfo(np.int64)
+        buffer = self.constant(np.array([info.max, info.min])).buffer
+        self.watched.append((buffer, count, op))
+        return buffer
+
     def given(self, v: Abstract) -> View:
         buffer = Buffer(v.size, v.dtype, "given", index=len(self.inputs))
         self.inputs.append(buffer)
         return View(buffer, 0, v.shape, contiguous(v.shape))
 
     def constant(self, data: np.ndarray) -> View:
-        data = np.ascontiguousarray(data)
+        shape = np.shape(data)
+        data = np.ascontiguousarray(data)  # of one axis at least
         buffer = Buffer(data.size, data.dtype, "constant", data=data)
         self.constants.append(buffer)
-        return View(buffer, 0, data.shape, contiguous(data.shape))
+        return View(buffer, 0, shape, contiguous(shape))
 
 
 class Lowering:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import message
 from . import loops
 from .assemble import assemble
 from .emit import Entry, Module, attributes
@@ -142,6 +143,13 @@ class Native:
             limit, status.data[0] = int(status.data[0]), 0
             raise unfinished(limit)
 
+        for buffer, count, op in self.lowering.watched:
+            least, greatest = buffer.data.tolist()
+            if least < -count or (greatest >= count and least <= greatest):
+                info = np.iinfo(np.int64)
+                buffer.data[:] = info.max, info.min
+                raise outside(greatest if greatest >= count else least, count, op)
+
     def _host(self, call: Host) -> None:
         values = [self._array(x) if isinstance(x, View) else x for x in call.operands]
         with np.errstate(all="ignore"):
@@ -166,6 +174,16 @@ class Native:
             if write:
                 x = np.ndarray(view.shape, b.dtype, owner.data, view.offset * size, strides)
         return x if write or x.shape else x[()]
+
+
+def outside(index: int, count: int, op: str) -> IndexError:
+    return IndexError(
+        message(
+            op,
+            f"index {index} is out of bounds for length {count}.",
+            f"Indices are from {-count} to {count - 1}.",
+        )
+    )
 
 
 def _cut(items: Sequence[Any]) -> list[Any]:

@@ -22,11 +22,11 @@ from ..custom import Custom
 from ..record import apply
 from .elementwise import exp, square
 
-_ROUNDS = 10
-_MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
-_WEYL = np.array([[0x9E3779B9], [0xBB67AE85]], np.uint64)  # added to the key after each round
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
+ROUNDS = 10
+MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
+WEYL = np.array([[0x9E3779B9], [0xBB67AE85]], np.uint64)  # added to the key after each round
+LOW = np.uint64(0xFFFFFFFF)
+HALF = np.uint64(32)
 _BLOCKS_AT_ONCE = 8192  # the working arrays of so many blocks stay in a core's own cache
 
 
@@ -48,8 +48,8 @@ class PhiloxGrad(Custom):
             stop = min(start + _BLOCKS_AT_ONCE, blocks)
             low, high = _advance(counter, np.arange(start, stop, dtype=np.uint64))
             # Words 0 and 2, which are multiplied, and words 1 and 3, which are not.
-            x = np.stack([low & _LOW, high & _LOW], -2)
-            y = np.stack([low >> _HALF, high >> _HALF], -2)
+            x = np.stack([low & LOW, high & LOW], -2)
+            y = np.stack([low >> HALF, high >> HALF], -2)
             _rounds(x, y, key, out[..., start:stop, :])
         flat = out.reshape(*streams, blocks * 4)[..., : words * bits // 32]
         if bits == 64:
@@ -58,11 +58,11 @@ class PhiloxGrad(Custom):
 
 
 def _rounds(x: np.ndarray, y: np.ndarray, key: np.ndarray, out: np.ndarray) -> None:
-    for _ in range(_ROUNDS):
-        product = x * _MULTIPLIERS
-        x = (product >> _HALF)[..., ::-1, :] ^ (y ^ key)
-        y = (product & _LOW)[..., ::-1, :]
-        key = (key + _WEYL) & _LOW
+    for _ in range(ROUNDS):
+        product = x * MULTIPLIERS
+        x = (product >> HALF)[..., ::-1, :] ^ (y ^ key)
+        y = (product & LOW)[..., ::-1, :]
+        key = (key + WEYL) & LOW
     out[..., 0::2] = np.moveaxis(x, -2, -1)
     out[..., 1::2] = np.moveaxis(y, -2, -1)
 
@@ -70,7 +70,7 @@ def _rounds(x: np.ndarray, y: np.ndarray, key: np.ndarray, out: np.ndarray) -> N
 def _advance(counter: Any, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The lower and the upper 64 bits of counter + offsets, modulo 2^128; shape (..., offsets)."""
     words = np.asarray(counter, np.uint64)
-    pairs = words[..., 0::2] | words[..., 1::2] << _HALF
+    pairs = words[..., 0::2] | words[..., 1::2] << HALF
     low, high = pairs[..., 0, None], pairs[..., 1, None]
     moved = low + offsets
     return moved, high + (moved < low)
@@ -87,7 +87,7 @@ class AdvanceGrad(Custom):
     @staticmethod
     def forward(counter: Any, *, blocks: Any) -> np.ndarray:
         low, high = _advance(counter, np.array([blocks], np.uint64))
-        words = np.concatenate([low & _LOW, low >> _HALF, high & _LOW, high >> _HALF], -1)
+        words = np.concatenate([low & LOW, low >> HALF, high & LOW, high >> HALF], -1)
         return words.astype(np.uint32)
 
 

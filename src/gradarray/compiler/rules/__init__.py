@@ -1,5 +1,29 @@
 """Rules: how ops that are not elementwise become loops, a room for each family."""
 
-from . import control, conv, functions, join, points, products, sums, views, windows
+from . import (
+    control,
+    conv,
+    functions,
+    index,
+    join,
+    points,
+    products,
+    running,
+    sums,
+    views,
+    windows,
+)
 
-__all__ = ["control", "conv", "functions", "join", "points", "products", "sums", "views", "windows"]
+__all__ = [
+    "control",
+    "conv",
+    "functions",
+    "index",
+    "join",
+    "points",
+    "products",
+    "running",
+    "sums",
+    "views",
+    "windows",
+]
