@@ -1,0 +1,43 @@
+"""gradarray as a user writes it: a model, Adam, and one decorated step."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import gradarray as ga
+
+from . import Job
+from ._weights import initial
+
+
+def model_of(net: Callable[[Any], Any], dtype: Any = np.float32) -> Any:
+    model = net(ga.nn)
+    if dtype == np.float64:
+        model = model.double()
+    model.load_state_dict(initial(net, dtype))
+    return model
+
+
+def trained(model: Any, loss: Callable[..., Any], *data: np.ndarray) -> Job:
+    """Training steps on the same batch."""
+    optimizer = ga.optim.Adam(model.parameters(), lr=1e-3)
+
+    @ga.compile
+    def step(*batch: Any) -> Any:
+        optimizer.zero_grad()
+        value = loss(*batch)
+        value.backward()
+        optimizer.step()
+        return value
+
+    batch = [ga.array(x) for x in data]
+    return Job(lambda: step(*batch), lambda: [p.grad.numpy() for p in model.parameters()])
+
+
+def called(f: Callable[..., Any], *args: Any) -> Job:
+    """A compiled function whose results are the gradients."""
+    compiled = ga.compile(f)
+    inputs = [ga.array(x) for x in args]
+    step = lambda: compiled(*inputs)
+    return Job(step, lambda: [np.asarray(x) for x in ga.tree.flatten(step())[0]])
