@@ -23,6 +23,7 @@ from _timing import machine, ratio, table
 OURS = "gradarray"
 TORCH_COMPILE = "PyTorch, torch.compile"
 LONGEST = 150.0  # seconds that a contender may take for an answer
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 class Contender(NamedTuple):
@@ -63,7 +64,10 @@ def serve(pipe: Connection, threads: int) -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     jobs: dict[str, workloads.Job] = {}
     while True:
-        what, name, detail = pipe.recv()
+        try:
+            what, name, detail = pipe.recv()
+        except EOFError:
+            return
         try:
             if what == "make":
                 jobs[name] = job = contender(detail, name, threads)
@@ -71,7 +75,7 @@ def serve(pipe: Connection, threads: int) -> None:
             elif what == "calls":
                 pipe.send(calls_for(jobs[name], detail))
             elif what == "time":
-                pipe.send(sample(jobs[name], detail))
+                pipe.send(sample(jobs[name], *detail))
             else:
                 jobs.clear()
                 gc.collect()
@@ -96,19 +100,19 @@ def made(job: workloads.Job) -> Made:
     return Made(seconds, [np.array(g) for g in job.gradients()])
 
 
-def sample(job: workloads.Job, calls: int) -> float:
+def sample(job: workloads.Job, calls: int, clock: str = "wall") -> float:
     """Milliseconds a call."""
-    if calls > 1:
-        job.step()  # the caches are another contender's
-    start = time.perf_counter()
+    now = CLOCKS[clock]
+    job.step()  # the caches are another contender's
+    start = now()
     for _ in range(calls):
         job.step()
-    return 1e3 * (time.perf_counter() - start) / calls
+    return 1e3 * (now() - start) / calls
 
 
 def calls_for(job: workloads.Job, seconds: float) -> int:
     """How many calls fill a sample of that length, by the best of growing ones."""
-    calls, each = 1, sample(job, 1) / 1e3
+    calls, each = 1, sample(job, 1) / 1e3  # of the wall's clock, so that a round ends
     while calls * each < seconds / 4 and calls < 1_000_000:
         calls *= 4
         each = min(each, sample(job, calls) / 1e3)
@@ -219,7 +223,7 @@ def measured(row: str, workers: Workers, options: argparse.Namespace) -> Result:
         order = [one for one in calls if one not in result.failed]
         start = turn % max(1, len(order))
         for one in order[start:] + order[:start]:
-            answer = workers.ask(one, "time", calls[one])
+            answer = workers.ask(one, "time", (calls[one], options.clock))
             if isinstance(answer, Failure):
                 result.failed[one] = answer.why
             else:
@@ -288,8 +292,7 @@ def report(results: list[Result], threads: list[int]) -> str:
             f" peer, {len(results) - len(found)} have no figure; the geometric mean of those that"
             f" have one is **{geometric_mean(found):.2f}** (aim: at least 2.3)."
         )
-    text += f"\n\nThreads: {counts}. " if len(threads) > 1 else f"\n\nThreads: {counts}. "
-    text += "A peer of several spellings stands with its fastest one."
+    text += f"\n\nThreads: {counts}. A peer of several spellings stands with its fastest one."
     failed = [
         f"- {import_module(f'workloads.{r.row}').TITLE}: {one.name}, {one.threads} threads: {why}"
         for r in results
@@ -306,17 +309,25 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--sample", type=float, default=0.1, help="seconds of one sample")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--torch-compile", action="store_true", help="torch.compile too (minutes)")
     parser.add_argument("--write", action="store_true", help="write results.md with some rows too")
     options = parser.parse_args()
+    if options.clock == "processor" and options.threads != [1]:
+        parser.error("the processor's clock counts all threads of a process: take --threads 1")
+    clocks = {
+        "wall": "Times are the wall clock's.",
+        "processor": "Other work shared the machine: times are the processor's, for one thread.",
+    }
     intro = (
         "# Compiled steps\n\n"
         + machine(["gradarray", "numpy", "torch", "jax", "llvmlite"])
-        + "\n\nEach library in processes of its own, with one thread on one processor and with more;\n"
-        "they take turns in one run, figures are medians over rounds, ratios are taken inside a\n"
-        "round: above 1 gradarray is faster. All contenders of a row were checked to give the same\n"
-        "gradients. The limit is what the row's operations or bytes need on two quiet cores; the\n"
-        "bar is the least ratio to the best peer that was asked, each at its better thread count."
+        + "\n\nEach library in processes of its own, with one thread on one processor, or more.\n"
+        "They take turns in one run; figures are medians over rounds, ratios are taken inside a\n"
+        "round: above 1 gradarray is faster. The contenders of a row gave the same gradients, or\n"
+        "have no figure. The limit is what the row's operations or bytes need on two quiet cores;\n"
+        "the bar is the least ratio to the best peer that was asked, each at its better number of\n"
+        "threads. " + clocks[options.clock]
     )
     print(intro, flush=True)
     workers, results = Workers(), []

@@ -1,6 +1,6 @@
 """gradarray as a user writes it: a model, Adam, and one decorated step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,12 @@ def trained(model: Any, loss: Callable[..., Any], *data: np.ndarray) -> Job:
         return value
 
     batch = [ga.array(x) for x in data]
-    return Job(lambda: step(*batch), lambda: [p.grad.numpy() for p in model.parameters()])
+    return Job(lambda: step(*batch), lambda: gradients(model.parameters()))
+
+
+def gradients(parameters: Iterable[Any]) -> list[np.ndarray]:
+    """A parameter that the loss does not reach has none, which here is 0."""
+    return [np.zeros(p.shape) if p.grad is None else p.grad.numpy() for p in parameters]
 
 
 def called(f: Callable[..., Any], *args: Any) -> Job:

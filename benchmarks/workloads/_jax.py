@@ -18,8 +18,8 @@ def adam(params: Any, grads: Any, m: Any, v: Any, t: Any, lr: float = 1e-3) -> A
     m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, grads)
     v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, grads)
     a, b = lr / (1 - 0.9**t), 1 / (1 - 0.999**t)
-    update = lambda p, m, v: p - a.astype(p.dtype) * m / (
-        jnp.sqrt(v * b.astype(p.dtype)) + p.dtype.type(1e-8)
+    update = lambda p, m, v: (
+        p - a.astype(p.dtype) * m / (jnp.sqrt(v * b.astype(p.dtype)) + p.dtype.type(1e-8))
     )
     return jax.tree.map(update, params, m, v), m, v
 

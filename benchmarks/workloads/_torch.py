@@ -1,7 +1,7 @@
 """PyTorch as its users write it: eager with the fused Adam, under torch.compile where asked."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,12 @@ def trained(model: Any, loss: Callable[..., Any], *data: np.ndarray) -> Job:
         optimizer.step()
         return value
 
-    return Job(step, lambda: [p.grad.numpy().copy() for p in model.parameters()])
+    return Job(step, lambda: gradients(model.parameters()))
+
+
+def gradients(parameters: Iterable[Any]) -> list[np.ndarray]:
+    """A parameter that the loss does not reach has none, which here is 0."""
+    return [np.zeros(p.shape) if p.grad is None else p.grad.numpy() for p in parameters]
 
 
 def pulled(f: Callable[..., Any], *args: Any) -> Job:

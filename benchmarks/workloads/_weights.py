@@ -22,7 +22,7 @@ def initial(net: Callable[[Any], Any], dtype: Any = np.float32) -> dict[str, np.
 
 
 def turned(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Matrices as JAX's users keep them, inputs first, and back; JAX keeps an OrderedDict's order."""
+    """Matrices as JAX's users keep them, inputs first, and back; JAX would sort a plain dict."""
     return OrderedDict(
         (name, np.ascontiguousarray(w.T) if w.ndim == 2 and "embedding" not in name else w)
         for name, w in weights.items()

@@ -25,6 +25,7 @@ def ours() -> Job:
     from ._gradarray import called, model_of
 
     model = model_of(net)
+    model.requires_grad_(False)
     return called(ga.vmap(ga.hessian(lambda x: model(x)[0])), X)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from . import Job
 from .point import wave
 
-TITLE = "the same at 1,000,000 points, summed, float32"
+TITLE = "the same function at 1,000,000 points, summed, float32"
 BAR, LIMIT, RTOL = 2, 0.48, 1e-4
 
 X = np.linspace(-1.3, 1.3, 1_000_000, dtype=np.float32)

@@ -1,6 +1,7 @@
 """A physics-informed network for Burgers' equation: first and second derivatives of a network."""
 
 import functools
+import itertools
 import math
 from typing import Any
 
@@ -16,7 +17,8 @@ NU = 0.01 / math.pi
 
 def net(nn: Any) -> Any:
     sizes = [2] + [20] * 8
-    hidden = [layer for m, n in zip(sizes, sizes[1:]) for layer in (nn.Linear(m, n), nn.Tanh())]
+    pairs = itertools.pairwise(sizes)
+    hidden = [layer for m, n in pairs for layer in (nn.Linear(m, n), nn.Tanh())]
     return nn.Sequential(*hidden, nn.Linear(20, 1))
 
 

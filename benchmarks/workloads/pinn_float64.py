@@ -6,7 +6,7 @@ import numpy as np
 
 from . import pinn
 
-TITLE = "the same in float64"
+TITLE = "the same PINN in float64"
 BAR, LIMIT, RTOL = 6, 6.4, 1e-9
 CONTENDERS = {
     name: functools.partial(make, dtype=np.float64) for name, make in pinn.CONTENDERS.items()
