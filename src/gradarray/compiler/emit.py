@@ -277,6 +277,9 @@ class NestWriter:
         self.held = len(nest.axes)
         while nest.sums and self.held and all(nest.axes[self.held - 1] in free for free in summed):
             self.held -= 1
+        for one, free in zip(nest.sums, summed, strict=True):
+            inside = set(nest.axes[self.held :])
+            assert not one.fresh or {v for v in free if v.extent > 1} <= inside, "sums go inside"
         self._from(0, 1, "")
         self.w.put("ret void")
         params = ", ".join(f"ptr noalias {self.names[id(a)]}" for a in self.accesses)
@@ -328,7 +331,7 @@ class NestWriter:
 
     def _point(self, lanes: int, mask: str) -> None:
         for one, value in zip(self.nest.sums, self._values(lanes, mask)):
-            if self.nest.axes or not one.fresh:
+            if not one.fresh:  # else every point has a place of its own: nothing is added up
                 old = self._load(one.to, mask, lanes)
                 value = self._combine(one, old, value, lanes)
             self._store(one.to, value, mask, lanes)

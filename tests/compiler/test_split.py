@@ -1,0 +1,101 @@
+"""Samples in the lanes: every kind of layer trains as it does eagerly, whatever the batch's size."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradarray as ga
+
+RNG = np.random.default_rng(0)
+D: Any = {"dtype": "float64"}
+W = 64
+nn = ga.nn
+
+
+def steps(model: Any, loss_of: Callable[..., Any]) -> Callable[..., Any]:
+    optimizer = ga.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=0.01)
+
+    def step(*data: Any) -> Any:
+        loss = loss_of(model, *data)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def same_training(model: Any, loss_of: Callable[..., Any], *data: Any) -> None:
+    """Three steps, eagerly and compiled: losses, gradients, parameters and running statistics."""
+    other = copy.deepcopy(model)
+    eager, compiled = steps(model, loss_of), ga.compile(steps(other, loss_of))
+    for seed in range(3):
+        ga.random.seed(seed)
+        expected = eager(*data).item()
+        ga.random.seed(seed)
+        np.testing.assert_allclose(compiled(*data).item(), expected, rtol=1e-12)
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        if p.grad is None or q.grad is None:  # the loss does not reach it
+            assert p.grad is q.grad
+            continue
+        # Some gradients are 0 but for rounding (a bias before a batch norm): 1e-12 of 1.
+        np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-10, atol=1e-12)
+    for a, b in zip(other.state_dict().values(), model.state_dict().values(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def squared(model: Any, x: Any, y: Any) -> Any:
+    return ((model(x) - y) ** 2).mean()
+
+
+def hamiltonian(model: Any, x: Any, y: Any) -> Any:
+    return ((ga.grad(lambda s: model(s).sum())(x) - y) ** 2).mean()
+
+
+LAYERS = {
+    "relu": lambda: (nn.ReLU(), nn.Linear(W, W, **D), nn.GELU()),
+    "batch norm": lambda: (nn.BatchNorm1d(W, **D), nn.Tanh(), nn.Linear(W, W, **D)),
+    "layer norm": lambda: (nn.LayerNorm(W, **D), nn.SiLU(), nn.Linear(W, W, **D)),
+    "rms norm": lambda: (nn.RMSNorm(W, **D), nn.ELU(), nn.Linear(W, W, **D)),
+    "dropout": lambda: (nn.Dropout(0.3), nn.Sigmoid(), nn.Linear(W, W, **D)),
+    "softmax": lambda: (nn.Softmax(-1), nn.Linear(W, W, **D), nn.Softplus()),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("n", [17, 64, 100, 130, 333])  # whole tiles, remainders, several chunks
+def test_layers(name: str, n: int) -> None:
+    model = nn.Sequential(nn.Linear(8, W, **D), *LAYERS[name](), nn.Linear(W, 5, **D))
+    same_training(model, squared, ga.array(RNG.normal(size=(n, 8))), RNG.normal(size=(n, 5)))
+
+
+@pytest.mark.parametrize("n", [64, 100, 2000])
+def test_gradients_of_gradients(n: int) -> None:
+    model = nn.Sequential(
+        nn.Linear(4, W, **D), nn.Tanh(), nn.Linear(W, W, **D), nn.Tanh(), nn.Linear(W, 1, **D)
+    )
+    x, y = RNG.normal(size=(2, n, 4))
+    same_training(model, hamiltonian, ga.array(x), y)
+
+
+def test_two_batches_of_different_sizes() -> None:
+    """Points inside and points on a boundary: two splits, whose gradients are added."""
+    model = nn.Sequential(nn.Linear(2, 20, **D), nn.Tanh(), nn.Linear(20, 20, **D), nn.Tanh(),
+                          nn.Linear(20, 1, **D))  # fmt: skip
+
+    def loss(model: Any, x: Any, edge: Any, y: Any) -> Any:
+        u = ga.partials(model, x, columns="tx", of=("", "t", "x", "xx"))
+        inside = u["t"] + u[""] * u["x"] - 0.01 * u["xx"]
+        return (inside**2).mean() + ((model(edge) - y) ** 2).mean()
+
+    x, edge = RNG.uniform(-1, 1, (700, 2)), RNG.uniform(-1, 1, (130, 2))
+    same_training(model, loss, ga.array(x), ga.array(edge), RNG.normal(size=(130, 1)))
+
+
+def test_as_many_samples_as_features() -> None:
+    """A weight's first axis is as long as the batch; it is not taken for samples."""
+    model = nn.Sequential(nn.Linear(W, W, **D), nn.Tanh(), nn.Linear(W, W, **D))
+    same_training(model, squared, ga.array(RNG.normal(size=(W, W))), RNG.normal(size=(W, W)))
