@@ -1,4 +1,4 @@
-"""Samples in the lanes: every kind of layer trains as it does eagerly, whatever the batch's size."""
+"""Samples in the lanes: every kind of layer trains as it does eagerly, for any size of batch."""
 
 import copy
 from collections.abc import Callable

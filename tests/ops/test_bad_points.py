@@ -196,3 +196,17 @@ def test_along_a_batch_that_holds_the_point(name):
         series = ga.vmap(lambda x: ga.jet(f, (x,), ([1.0, 0.0, 0.0, 0.0],))[1])(np.array([x, x]))
         for k, c in enumerate(series):
             np.testing.assert_allclose(c.numpy(), [documented[k]] * 2, atol=1e-15, err_msg=str(k))
+
+
+def test_x_log_x_written_out_and_masked():
+    """0 times -inf is NaN, as in NumPy; its slope is that of x log x, and a mask makes it 0."""
+    with np.errstate(all="ignore"):
+        written = lambda x: x * ga.log(x)
+        assert np.isnan(written(ga.array(0.0)).item())
+        for slope in (ga.grad(written)(0.0), ga.jvp(written, (0.0,), (1.0,))[1]):
+            assert slope.item() == -np.inf
+        masked = lambda x: ga.where(x > 0, x * ga.log(x), 0.0)
+        for f in (masked, lambda x: ga.xlogy(x, x)):
+            for _ in range(4):
+                f = ga.grad(f)
+                assert f(0.0).item() == 0
