@@ -1,6 +1,7 @@
 """Rules: how ops that are not elementwise become loops, a room for each family."""
 
 from . import (
+    blocks,
     control,
     conv,
     functions,
@@ -15,6 +16,7 @@ from . import (
 )
 
 __all__ = [
+    "blocks",
     "control",
     "conv",
     "functions",

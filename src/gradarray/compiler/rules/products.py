@@ -18,6 +18,7 @@ from ..lower import SMALL, Lowering, View, rule
 from ..machine import host
 from ..program import Step
 from ..scalar import Unsupported
+from .blocks import MOST, in_blocks
 from .points import copied
 
 
@@ -85,10 +86,14 @@ def _product(
         _nest_in_lanes(low, y, a, b, out, strides, size, parts, lane, fresh)
         return None
     rows_, summed_, columns_ = merged
-    if (
-        rows_ and summed_ and columns_
-        and work // max(math.prod(size[k] for k in stack), 1) > SMALL
-    ):  # fmt: skip
+    each = work // max(math.prod(size[k] for k in stack), 1)
+    blocks = None
+    if rows_ and summed_ and columns_:
+        blocks = in_blocks((a, b, out), strides, size, stack, merged)
+        if blocks and stack and each <= MOST:
+            low.define(y, out, low.append(blocks))
+            return None
+    if rows_ and summed_ and columns_ and each > SMALL:
         (m, *ms), (k, *ks), (n, *ns) = rows_, summed_, columns_
         left, right = _matrix(ms[0], ks[0], m, k), _matrix(ks[1], ns[1], k, n)
         c = _matrix(ms[2], ns[2], m, n)
@@ -108,6 +113,9 @@ def _product(
                 gemm = Loop(vars_[label], [gemm])
             low.define(y, out, low.append([gemm]))
             return None
+    if blocks:
+        low.define(y, out, low.append(blocks))
+        return None
     _as_nest(low, y, a, b, out, strides, size, stack, rows, columns, summed)
     return None
 
