@@ -112,6 +112,7 @@ _LATE = {
     "train": ".train",
     **dict.fromkeys(("Model", "Sequential", "load"), ".train"),
     "compile": ".compiler.compile",  # it brings LLVM with it
+    **dict.fromkeys(("set_threads", "get_threads", "threads"), ".compiler.pool"),
 }
 
 
@@ -122,6 +123,7 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from . import testing, train
     from .compiler.compile import compile
+    from .compiler.pool import get_threads, set_threads, threads
     from .train import Model, Sequential, load
 else:  # a type checker is to see what is missing
 

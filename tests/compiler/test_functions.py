@@ -179,7 +179,7 @@ def powers_of_two(f: Any, *xs: Any) -> int:
     """How many different powers of 2 the nests of a compiled function make."""
     step = ga.compile(f)
     step(*xs)
-    ((version,),) = step._versions.values()
+    ((version,),) = step._versions.of.values()
     values = [
         out.value
         for body in version._run.bodies

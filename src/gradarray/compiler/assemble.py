@@ -9,8 +9,9 @@ import numpy as np
 
 from . import expansions, rules, taps
 from .abstract import Abstract
+from .commit import commit, late_steps, look_at_indices, look_for_nan
 from .expand import expanded
-from .loops import Buffer
+from .loops import Buffer, Fill
 from .lower import RULES, Host, Lowering, Memory, View, contiguous
 from .program import Program, Step
 from .prune import pruned
@@ -26,6 +27,8 @@ class Assembled:
     """What a program becomes: items in order, and where inputs, constants and outputs lie."""
 
     items: list[Any]
+    commit: list[Any]  # the items that write state, at the very end
+    flag: Buffer | None  # says, before that, whether a NaN was found
     inputs: list[Buffer]
     constants: list[Buffer]
     outputs: list[Any]
@@ -34,51 +37,70 @@ class Assembled:
     watched: list[tuple[Buffer, int, str]]  # extremes of indices, the length they are for, the op
 
 
-def assemble(program: Program) -> Assembled:
+def assemble(
+    program: Program, suspects: int = 0, places: dict[int, int] | None = None, late: bool = True
+) -> Assembled:
+    """`suspects`: how many of the last outputs are only looked at for a NaN. `places`: outputs that
+    go where an input lies. `late`: are they computed there, or before and copied at the end?"""
     program = prepared(program)
     memory = Memory()
     views: dict[Abstract, View] = {}
-    for v in program.inputs:
-        views[v] = memory.given(v)
+    given = [memory.given(v) for v in program.inputs]
+    views.update(zip(program.inputs, given))
     for v, data in program.constants.items():
         views[v] = memory.constant(np.asarray(data))
+    places = places or {}
     hosted = {step for step in program.steps if needs_host(program, step)}
     splits = splits_of(program, hosted)
     of: dict[Step, Split] = {step: split for split in splits for step in split.steps}
-    left = list(program.steps)
+    after = late_steps(program, places, [*of, *hosted]) if late else []
+    behind = set(after)
+    left = [step for step in program.steps if step not in behind]
     items: list[Any] = []
-    while left:
+    while True:
         whole = Lowering(program, memory, views)
         left = _take_whole(whole, left, of)
-        last = not left
-        outputs = [whole.output(y) for y in program.outputs] if last else []
-        if not last:
-            needed = {x for step in left for x in step.inputs} | {
-                y for y in program.outputs if type(y) is Abstract
-            }
-            for v in list(whole.inline):
-                if v in needed:
-                    whole.memory(v)
+        if not left:
+            break
+        _keep(whole, [*left, *after], program.outputs)
         items += whole.items
         views.update(whole.views)
-        if last:
-            return _assembled(memory, items, outputs)
         before = len(left)
         for split in splits:
             region, left = _take_tiles(split, left, of, views)
             if region:
-                items += tiled(program, memory, split, region, left, views)
+                items += tiled(program, memory, split, region, [*left, *after], views)
         assert len(left) < before, "no step can go on"
-    whole = Lowering(program, memory, views)
-    outputs = [whole.output(y) for y in program.outputs]
-    return _assembled(memory, items + whole.items, outputs)
-
-
-def _assembled(memory: Memory, items: list[Any], outputs: list[Any]) -> Assembled:
+    count = len(program.outputs) - suspects
+    outputs = [
+        given[places[k]] if k in places else whole.output(y)
+        for k, y in enumerate(program.outputs[:count])
+    ]
+    flag = None
+    checks: list[Any] = []
+    if suspects:
+        flag, checks = look_for_nan(whole, program.outputs[count:])
+        items.insert(0, [Fill(flag)])
+    _keep(whole, after, [program.outputs[k] for k in places])
+    items += [*whole.items, [*checks, *look_at_indices(memory)]]
+    views.update(whole.views)
+    last = Lowering(program, memory, views)
+    for step in after:
+        last.run(step)
+    commit(last, program, places, given)
     return Assembled(
-        items, memory.inputs, memory.constants, outputs, memory.host_reasons, memory.status,
-        memory.watched,
-    )
+        items, last.items, flag, memory.inputs, memory.constants, outputs, memory.host_reasons,
+        memory.status, memory.watched,
+    )  # fmt: skip
+
+
+def _keep(low: Lowering, steps: list[Step], outputs: list[Any]) -> None:
+    """Store what is still an expression and needed later."""
+    needed = {x for step in steps for x in step.inputs}
+    needed.update(y for y in outputs if type(y) is Abstract)
+    for v in list(low.inline):
+        if v in needed:
+            low.memory(v)
 
 
 def prepared(program: Program) -> Program:

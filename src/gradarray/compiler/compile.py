@@ -12,7 +12,8 @@ from typing import Any
 from .. import tree
 from ..array import GradArray
 from ..errors import check_function, message
-from ..graph import mode
+from ..graph import flags, mode
+from .call import MISS
 from .record import Static, is_dynamic
 from .trace import lock
 from .version import Version
@@ -44,6 +45,11 @@ class Compiled:
         self._bound: dict[int, tuple[Any, Versions]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        enter = self._versions.enter
+        if enter is not None and not flags.special and not self.run_eagerly:
+            found = enter(args, kwargs)
+            if found is not MISS:
+                return found
         return self._call(self._versions, args, kwargs, None)
 
     def _call(self, versions: Versions, args: Any, kwargs: Any, instance: Any) -> Any:
@@ -61,6 +67,8 @@ class Compiled:
         if version is None or version.eager:
             args, kwargs = tree.unflatten(form, [_unboxed(x) for x in leaves])
             return self._f(*args, **kwargs)
+        if mode.grad:
+            versions.enter = version.enter
         return version(leaves)
 
     def _version(
@@ -150,8 +158,13 @@ class Method:
         self.__func__, self.__self__ = compiled, instance
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        versions = self.__func__._versions_for(self.__self__)
-        return self.__func__._call(versions, args, kwargs, Static(self.__self__))
+        compiled = self.__func__
+        versions = compiled._versions_for(self.__self__)
+        if versions.enter is not None and not flags.special and not compiled.run_eagerly:
+            found = versions.enter(args, kwargs)
+            if found is not MISS:
+                return found
+        return compiled._call(versions, args, kwargs, Static(self.__self__))
 
     def show(self, what: str = "graph") -> str:
         """The version that was compiled last for this instance, as text."""
@@ -172,6 +185,7 @@ class Versions:
         self.met: dict[Any, int] = {}
         self.static: dict[Any, list[Any]] = {}  # the keys that differ in static values alone
         self.last: Version | None = None
+        self.enter: Any = None  # the short way through the version that was called last
 
     def shown(self, what: str) -> str:
         if self.last is None:

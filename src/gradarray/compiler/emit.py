@@ -15,6 +15,7 @@ from .loops import (
     Access,
     Branch,
     Buffer,
+    Check,
     Contract,
     Fill,
     Gemm,
@@ -56,6 +57,7 @@ class Module:
         self.kernels: dict[str, str] = {}  # text without the name: name
         self.bodies: list[str] = []
         self.products: set[str] = set()  # of BLAS, that are called
+        self.shares = False  # are there parallel loops?
 
     def kernel(self, text: str, kind: str) -> str:
         """The name of the kernel with this text, written once."""
@@ -66,14 +68,21 @@ class Module:
         return name
 
     def text(self) -> str:
-        return "\n".join([*self.bodies, *sorted(self.declared)]) + "\n"
+        share = ["declare void @share(ptr, i64, ptr, ptr, ptr, i64)"] * self.shares
+        return "\n".join([*self.bodies, *sorted(self.declared), *share]) + "\n"
 
 
 class Entry:
-    """`void entry(ptr arena, ptr table)`: the statements of a body, one after the other."""
+    """`void entry(ptr arena, ptr table)`: the statements of a body, one after the other.
 
-    def __init__(self, module: Module, name: str) -> None:
-        self.m, self.name = module, name
+    The turns of a parallel loop are a function of their own, which the pool calls with the number
+    of the turn and with the calling thread's own memory; `own` says where in the arena these
+    memories begin, and how much each has.
+    """
+
+    def __init__(self, module: Module, name: str, own: tuple[int, int] = (0, 0)) -> None:
+        self.m, self.name, self.own = module, name, own
+        self.inside = False  # of a loop, or of a turn
         self.w = Writer(module.declared)
         self.w.label("entry")
         self.bases: dict[Buffer, str] = {}
@@ -94,20 +103,24 @@ class Entry:
         for s in walk([statement]):
             for access, _ in accesses(s):
                 self._base(access.buffer)
-            if isinstance(s, Fill):
-                self._base(s.buffer)
 
     def _base(self, buffer: Buffer) -> str:
         known = self.bases.get(buffer)
         if known is None:
             w = self.w
-            if buffer.place == "arena":
+            if buffer.private:
+                known = w.let(f"getelementptr i8, ptr {self._own()}, i64 {buffer.offset}")
+            elif buffer.place == "arena":
                 known = w.let(f"getelementptr i8, ptr %arena, i64 {buffer.offset}")
             else:
                 at = w.let(f"getelementptr ptr, ptr %table, i64 {buffer.index}")
                 known = w.let(f"load ptr, ptr {at}, align 8")
             self.bases[buffer] = known
         return known
+
+    def _own(self) -> str:
+        """Where this thread's own memory begins; the caller's comes first."""
+        return self.w.let(f"getelementptr i8, ptr %arena, i64 {self.own[0]}")
 
     def _pointer(self, access: Access, inside: list[Var]) -> str:
         """The address at the turn of the enclosing loops; the nest's own variables come later."""
@@ -123,7 +136,9 @@ class Entry:
 
     def _statements(self, body: list[Any]) -> None:
         for s in body:
-            if isinstance(s, Loop):
+            if isinstance(s, Loop) and s.parallel and not self.inside:
+                self._share(s)
+            elif isinstance(s, Loop):
                 self._loop(s)
             elif isinstance(s, While):
                 self._while(s)
@@ -137,6 +152,8 @@ class Entry:
                 self._kernel(ContractWriter(self.m, s).text, "contract", (s.a, s.b, s.c))
             elif isinstance(s, Turn):
                 self._kernel(TurnWriter(self.m, s).text, "turn", (s.of, s.to))
+            elif isinstance(s, Check):
+                self._check(s)
             elif isinstance(s, Fill):
                 self.m.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
                 base = self._base(s.buffer)
@@ -145,15 +162,26 @@ class Entry:
                     f"i64 {s.buffer.size * s.buffer.dtype.itemsize}, i1 false)"
                 )
 
+    def _share(self, s: Loop) -> None:
+        turns = Turns(self.m, f"{self.name}.{s.var.name}", self.own)
+        turns.write_turn(s)
+        self.m.shares = True
+        self.w.put(
+            f"call void @share(ptr @{turns.name}, i64 {s.var.extent}, ptr %arena, ptr %table, "
+            f"ptr {self._own()}, i64 {self.own[1]})"
+        )
+
     def _loop(self, s: Loop) -> None:
         tiny = Tiny(s)
         if tiny.fits:
             TinyWriter(self, tiny)
             return
         end = self.end_of(s)
+        outside, self.inside = self.inside, True
         with self.w.loop(end) as i:
             self.vars[s.var] = self.turn_of(s, end, i)
             self._statements(s.body)
+        self.inside = outside
 
     def end_of(self, s: Loop) -> str:
         """How many turns there are."""
@@ -170,6 +198,7 @@ class Entry:
 
     def _while(self, s: While) -> None:
         w, limit = self.w, s.var.extent
+        outside, self.inside = self.inside, True
         i, after = w.name("i"), w.name("i")
         head, test, turn, body, end, over, out = (
             f"{name}_{i[1:]}"
@@ -202,6 +231,7 @@ class Entry:
         w.put(f"store i64 {i}, ptr {self._pointer(s.count, [])}, align 8")
         w.put(f"br label %{out}")
         w.label(out)
+        self.inside = outside
 
     def _branch(self, s: Branch) -> None:
         w, last = self.w, len(s.bodies) - 1
@@ -216,6 +246,13 @@ class Entry:
             self._statements(body)
             w.put(f"br label %join_{tag}")
         w.label(f"join_{tag}")
+    def _check(self, s: Check) -> None:
+        of, flag = self._pointer(s.of, []), self._base(s.flag)
+        size, dtype = s.size, s.of.buffer.dtype
+        if dtype.kind == "c":
+            size, dtype = 2 * size, dtype.type(0).real.dtype
+        name = self.m.kernel(nan_kernel(self.m, dtype), "nan")
+        self.w.put(f"call void @{name}(ptr {of}, ptr {flag}, i64 {size})")
 
     def _nest(self, nest: Nest) -> None:
         if any(v.extent == 0 for v in nest.axes) and not nest.sums:
@@ -247,17 +284,37 @@ class Entry:
         self.w.put(f"call void @{name}({args})")
 
 
+class Turns(Entry):
+    """`void turns(ptr arena, ptr table, i64 turn, ptr own)`: one turn of a parallel loop."""
+
+    def _own(self) -> str:
+        return "%own"
+
+    def write_turn(self, s: Loop) -> None:
+        self.inside = True
+        self.vars[s.var] = "%turn"
+        for statement in s.body:
+            self._base_of(statement)
+        self._statements(s.body)
+        self.w.put("ret void")
+        body = "\n".join(self.w.lines)
+        self.m.bodies.append(
+            f"define internal void @{self.name}(ptr %arena, ptr %table, i64 %turn, ptr %own) #0 "
+            f"{{\n{body}\n}}\n"
+        )
+
+
 class NestWriter:
     """One nest as a kernel: a function of the addresses that it reads and writes."""
 
     def __init__(self, module: Module, nest: Nest) -> None:
         self.m, self.nest = module, nest
         self.accesses: list[Access] = []
-        self.names: dict[int, str] = {}
+        self.names: dict[Access, str] = {}  # state is written where it is read: one address
         places = [*nest.loads.values(), *(s.to for s in (*nest.stores, *nest.sums))]
         for access in [*places, *(at for place in places for at, _, _ in place.through)]:
-            if id(access) not in self.names:
-                self.names[id(access)] = f"%p{len(self.accesses)}"
+            if access not in self.names:
+                self.names[access] = f"%p{len(self.accesses)}"
                 self.accesses.append(access)
         self.w = Writer(module.declared)
         self.w.label("entry")
@@ -282,7 +339,7 @@ class NestWriter:
             assert not one.fresh or {v for v in free if v.extent > 1} <= inside, "sums go inside"
         self._from(0, 1, "")
         self.w.put("ret void")
-        params = ", ".join(f"ptr noalias {self.names[id(a)]}" for a in self.accesses)
+        params = ", ".join(f"ptr noalias {self.names[a]}" for a in self.accesses)
         lines = "\n".join(self.w.lines)
         self.text = f"define internal void @SELF({params}) #0 {{\n{lines}\n}}\n"
 
@@ -341,7 +398,7 @@ class NestWriter:
     def _address(self, access: Access, lanes: int = 1) -> str:
         """Where the first lane's element lies; what moves from lane to lane is left out."""
         w, kind = self.w, stored(access.buffer.dtype)
-        at = self.names[id(access)]
+        at = self.names[access]
         for var in self.nest.axes:
             stride = access.stride(var)
             if not stride:
@@ -528,6 +585,35 @@ class NestWriter:
             x = self._combine(one, low, high, half)
             lanes = half
         return x
+
+
+def nan_kernel(module: Module, dtype: np.dtype) -> str:
+    """A kernel of (elements, flag, how many): the flag becomes 1 if there is a NaN."""
+    w, kind, lanes = Writer(module.declared), element(dtype), module.target.lanes(dtype.itemsize)
+    w.label("entry")
+    found = "false"
+    whole = w.let(f"and i64 %n, {-lanes}")
+    for width, start, stop in ((lanes, "0", whole), (1, whole, "%n")):
+        loop = w.loop(stop, width, start)
+        carried = loop.carry(vector("i1", width), "zeroinitializer" if width > 1 else found)
+        with loop as i:
+            at = w.let(f"getelementptr {kind}, ptr %x, i64 {i}")
+            wide = vector(kind, width)
+            x = w.let(f"load {wide}, ptr {at}, align {dtype.itemsize}")
+            nan = w.let(f"fcmp uno {wide} {x}, {x}")
+            loop.set(carried, w.let(f"or {vector('i1', width)} {carried}, {nan}"))
+        if width > 1:
+            bits = w.let(f"bitcast <{width} x i1> {carried} to i{width}")
+            found = w.let(f"icmp ne i{width} {bits}, 0")
+        else:
+            found = carried
+    byte = w.let(f"zext i1 {found} to i8")
+    old = w.let("load i8, ptr %flag")
+    both = w.let(f"or i8 {old}, {byte}")
+    w.put(f"store i8 {both}, ptr %flag")
+    w.put("ret void")
+    body = "\n".join(w.lines)
+    return f"define internal void @SELF(ptr %x, ptr %flag, i64 %n) #0 {{\n{body}\n}}\n"
 
 
 def _tag(dtype: np.dtype) -> str:

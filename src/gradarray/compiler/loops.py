@@ -8,6 +8,7 @@
               may run at the same time; one may go backward, and up to a count that is computed
     While     a loop as long as a value that its test computes is true
     Branch    one of several bodies, by a number
+    Fill      zeros; Check: is there a NaN?
     Block     statements in order
 
 All extents are known. `check` proves that no access leaves its buffer.
@@ -181,6 +182,15 @@ class Fill:
 
 
 @dataclass(eq=False)
+class Check:
+    """A truth value becomes true if there is a NaN among `size` elements side by side."""
+
+    flag: Buffer
+    of: Access
+    size: int
+
+
+@dataclass(eq=False)
 class Gemm:
     """C = alpha A B + beta C by BLAS, row-major; strides say which are transposed.
 
@@ -239,7 +249,7 @@ class Turn:
     of_stride: int
 
 
-Statement = Nest | Loop | While | Branch | Fill | Gemm | Contract | Turn
+Statement = Nest | Loop | While | Branch | Fill | Check | Gemm | Contract | Turn
 
 
 def walk(body: list[Any]) -> Iterator[Any]:
@@ -286,6 +296,11 @@ def accesses(statement: Any) -> Iterator[tuple[Access, bool]]:
             yield statement.status, True
     elif isinstance(statement, Branch):
         yield statement.index, False
+    elif isinstance(statement, Check):
+        yield statement.of, False
+        yield Access(statement.flag), True
+    elif isinstance(statement, Fill):
+        yield Access(statement.buffer), True
 
 
 def check(body: list[Any]) -> None:
@@ -306,6 +321,8 @@ def _reach(s: Any, access: Access) -> int:
     if isinstance(s, Gemm):
         rows, columns, ld = _matrix(s, access)
         return (rows - 1) * ld + columns - 1
+    if isinstance(s, Check):
+        return max(s.size - 1, 0) if access is s.of else 0
     if isinstance(s, Turn):
         if access is s.of:
             return (s.rows - 1) * s.of_stride + s.columns - 1
@@ -377,6 +394,8 @@ def text(body: list[Any], indent: str = "") -> str:
             lines.append(f"{indent}{s.to} = turned {s.of}  ({s.rows} x {s.columns})")
         elif isinstance(s, Fill):
             lines.append(f"{indent}{s.buffer.name}[:] = 0")
+        elif isinstance(s, Check):
+            lines.append(f"{indent}{s.flag.name}[0] |= a NaN in {s.of}  ({s.size})")
     return "\n".join(lines)
 
 

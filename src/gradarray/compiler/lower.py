@@ -159,6 +159,8 @@ class Lowering:
         self.inline: dict[Abstract, int] = {}
         # The first item that may read a value from memory.
         self.ready: dict[Abstract, int] = dict.fromkeys(known, 0)
+        # Sums that are added to what their places hold.
+        self.targets: dict[Abstract, View] = {}
 
     def within(self, program: Program, known: dict[Abstract, View], turn: Any) -> Lowering:
         """The lowering of the body of a loop over `turn`: its memory is that of one turn."""
@@ -330,7 +332,8 @@ class Lowering:
 
     def target_of(self, y: Abstract) -> tuple[View, bool]:
         """Where a sum goes, and whether it starts there; else it is added to what is there."""
-        return self.fresh(y.shape, y.dtype), True
+        view = self.targets.get(y)
+        return (self.fresh(y.shape, y.dtype), True) if view is None else (view, False)
 
     # Steps ----------------------------------------------------------------------------------------
 

@@ -11,162 +11,206 @@ from typing import Any
 import numpy as np
 
 from ..errors import message
-from . import loops
-from .assemble import assemble
+from . import loops, pool
+from .assemble import Assembled, assemble
+from .cost import Cost, cost_of
 from .emit import Entry, Module, attributes
 from .loop_ops import unfinished
 from .loops import Buffer
 from .lower import Host, View, body_of
 from .machine import Loaded, host, object_code
+from .parallel import in_chunks
 from .program import Program
 
 ALIGN = 64
+LONG = 20e-6  # seconds from which on other threads of Python run meanwhile
 
 
 class Native:
-    """A program that runs as native code, with calls of the host between where there must be."""
+    """A program that runs as native code, with calls of the host between where there must be.
 
-    def __init__(self, program: Program) -> None:
-        low = self.lowering = assemble(program)
-        self.parts = _cut(low.items)
-        self.target = host()
-        bodies = [body_of(part) for part in self.parts if isinstance(part, list)]
-        for body in bodies:
+    `suspects`: so many of its last outputs are no results, but looked at for a NaN. `places`: which
+    outputs are written where which inputs lie, at the very end and if no NaN was found.
+    """
+
+    def __init__(
+        self, program: Program, suspects: int = 0, places: dict[int, int] | None = None
+    ) -> None:
+        self.target, self.places = host(), places or {}
+        self._lower(assemble(program, suspects, places))
+        late = cost_of(self.commit).seconds
+        if late > LONG and 2 * late > self.cost.seconds:  # Ctrl-C would come too late
+            self._lower(assemble(program, suspects, places, late=False))
+        every = [*self.bodies, self.commit]
+        for body in every:
             loops.check(body)
-        self.bodies = bodies
-        self._place(bodies)
+        self._place()
         module = Module(self.target)
-        for k, body in enumerate(bodies):
-            Entry(module, f"entry{k}").write(body)
+        names = [f"entry{k}" for k in range(len(self.bodies))] + ["commit"] * bool(self.commit)
+        for name, body in zip(names, every):
+            Entry(module, name, (self.own_at, self.own_size)).write(body)
         products = "".join(_PRODUCTS[name] for name in sorted(module.products))
         self.text = module.text() + products + attributes(self.target)
-        entries = tuple(f"entry{k}" for k in range(len(bodies)))
-        self.loaded = Loaded(object_code(self.text), entries, _symbols()) if entries else None
+        shared = pool.symbols() if module.shares else {}
+        loaded = None
+        if names:
+            loaded = Loaded(object_code(self.text), tuple(names), _symbols() | shared)
+        self.loaded = loaded
+        self.addresses = [loaded.addresses[name] for name in names] if loaded else []
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
-        functions = [
-            kind(self.loaded.addresses[name]) for name in entries
-        ] if self.loaded else []  # fmt: skip
-        self._prepare(functions)
+        functions = iter([kind(address) for address in self.addresses])
+        self._calls = [
+            part if isinstance(part, Host) else next(functions) for part in self.parts
+        ]
+        self._commit = next(functions, None)
+        self._spare: list[Work] = []
+
+    def _lower(self, low: Assembled) -> None:
+        self.lowering, self.parts = low, _cut(low.items)
+        self.hosted = any(isinstance(part, Host) for part in self.parts)
+        bodies = [body_of(part) for part in self.parts if isinstance(part, list)]
+        self.bodies = [in_chunks(body) for body in bodies]
+        self.commit = in_chunks(body_of(low.commit))
+        self.cost = sum(map(cost_of, [*self.bodies, self.commit]), Cost())
 
     # Memory ---------------------------------------------------------------------------------------
 
-    def _place(self, bodies: list[list[Any]]) -> None:
+    def _place(self) -> None:
         """An address for each buffer: in the arena, or in the table of what is given."""
         low = self.lowering
         self.results: list[Buffer] = []
         table = len(low.inputs)
         for view in low.outputs:
             if isinstance(view, View) and view.buffer not in self.results:
+                if view.buffer.place == "given":
+                    continue  # written in place
                 view.buffer.index = table
                 table += 1
                 self.results.append(view.buffer)
+        self._constants: list[tuple[int, np.ndarray]] = []
         for buffer in low.constants:
             buffer.index = table
             table += 1
-        self.table = np.zeros(max(table, 1), np.int64)
-        lives: dict[Buffer, tuple[int, int]] = {}
+            self._constants.append((buffer.index, np.ascontiguousarray(buffer.data)))
+        self.unused = table  # a place for what is looked at and not read
+        shared: dict[Buffer, tuple[int, int]] = {}
+        private: dict[Buffer, tuple[int, int]] = {}
 
         def live(buffer: Buffer, at: int) -> None:
             if buffer.place == "arena":
+                lives = private if buffer.private else shared
                 first, _ = lives.get(buffer, (at, at))
                 lives[buffer] = (min(first, at), at)
 
         at = 0
-        body_at = iter(bodies)
-        for part in self.parts:
+        body_at = iter(self.bodies)
+        for part in (*self.parts, self.commit):
             if isinstance(part, Host):
                 for view in (*part.operands, *part.results):
                     if isinstance(view, View):
                         live(view.buffer, at)
                 at += 1
                 continue
-            for statement in next(body_at):
+            for statement in self.commit if part is self.commit else next(body_at):
                 for inner in loops.walk([statement]):
                     for access, _ in loops.accesses(inner):
                         live(access.buffer, at)
-                    if isinstance(inner, loops.Fill):
-                        live(inner.buffer, at)
                 at += 1
-        self.arena_size = placed(lives)
+        if low.flag is not None:
+            live(low.flag, at)
+        self.own_at, self.own_size = placed(shared), placed(private)
+        copies = pool.MOST if self.own_size else 0  # memory that nobody touches costs nothing
+        self.arena_size = self.own_at + copies * self.own_size
 
-    def _prepare(self, functions: list[Any]) -> None:
-        low = self.lowering
-        self.arena = _aligned(self.arena_size)
-        self._arena_at = self.arena.ctypes.data
-        self._table_at = self.table.ctypes.data
-        self._held: list[Any] = []
-        for buffer in low.constants:
-            data = np.ascontiguousarray(buffer.data)
-            self._held.append(data)
-            self.table[buffer.index] = data.ctypes.data
-        self._inputs = [(b.index, b.dtype) for b in low.inputs]
-        self._given: dict[int, Any] = {}
-        self._calls: list[Any] = []
-        rest = iter(functions)
-        for part in self.parts:
-            self._calls.append(part if isinstance(part, Host) else next(rest))
+    def work(self) -> Work:
+        """Memory for one call at a time."""
+        table = np.zeros(self.unused + 1, np.int64)
+        for index, data in self._constants:
+            table[index] = data.ctypes.data
+        return Work(_aligned(self.arena_size), table)
 
     # A call ---------------------------------------------------------------------------------------
 
-    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
-        table, given = self.table, self._given
-        for (index, dtype), x in zip(self._inputs, inputs):
-            if not (isinstance(x, np.ndarray) and x.flags.c_contiguous and x.dtype == dtype):
-                x = np.ascontiguousarray(x, dtype)
-            given[index] = x  # held until the call is over
-            table[index] = x.__array_interface__["data"][0]
-        outputs = {}
-        for view in self.lowering.outputs:
-            if isinstance(view, View) and view.buffer not in outputs:
-                y = outputs[view.buffer] = np.empty(view.shape, view.buffer.dtype)
-                table[view.buffer.index] = y.__array_interface__["data"][0]
-                given[view.buffer.index] = y
+    def __call__(self, inputs: Sequence[Any]) -> list[Any] | None:
+        """The outputs; None where a NaN was found and nothing written.
+
+        Inputs are copied where they do not lie as the code expects, apart from those that are
+        written.
+        """
+        try:
+            work = self._spare.pop()  # each call of several threads has its own
+        except IndexError:
+            work = self.work()
+        try:
+            return self._run(work, inputs)
+        finally:
+            work.given.clear()
+            self._spare.append(work)
+
+    def _run(self, work: Work, inputs: Sequence[Any]) -> list[Any] | None:
+        table, given = work.table, work.given
+        written = {self.lowering.inputs[k].index for k in self.places.values()}
+        for buffer, x in zip(self.lowering.inputs, inputs):
+            if not (isinstance(x, np.ndarray) and x.flags.c_contiguous and x.dtype == buffer.dtype):
+                assert buffer.index not in written, "state that does not lie as it must"
+                x = np.ascontiguousarray(x, buffer.dtype)
+            given[buffer.index] = x  # held until the call is over
+            table[buffer.index] = x.__array_interface__["data"][0]
+        for buffer in self.results:
+            y = given[buffer.index] = np.empty(buffer.size, buffer.dtype)
+            table[buffer.index] = y.__array_interface__["data"][0]
+        arena_at, table_at = work.addresses
         for call in self._calls:
             if isinstance(call, Host):
-                self._host(call)
+                self._host(work, call)
             else:
-                call(self._arena_at, self._table_at)
+                call(arena_at, table_at)
         self._check_status()
+        flag = self.lowering.flag
+        if flag is not None and work.arena[flag.offset]:
+            return None
+        if self._commit is not None:
+            self._commit(arena_at, table_at)
         out = []
         for view in self.lowering.outputs:
             if isinstance(view, View):
-                y = outputs[view.buffer]
+                y = given[view.buffer.index].reshape(view.shape)
                 out.append(y if y.shape else y[()])
             else:
                 out.append(view)
-        given.clear()
         return out
 
     def _check_status(self) -> None:
-        status = self.lowering.status
-        if status is not None and status.data[0]:
+        """Raise where the code found that it could not go on as it should."""
+        status, limit = self.lowering.status, 0
+        if status is not None:
             limit, status.data[0] = int(status.data[0]), 0
-            raise unfinished(limit)
-
         for buffer, count, op in self.lowering.watched:
             least, greatest = buffer.data.tolist()
             if least < -count or (greatest >= count and least <= greatest):
                 info = np.iinfo(np.int64)
                 buffer.data[:] = info.max, info.min
                 raise outside(greatest if greatest >= count else least, count, op)
+        if limit:
+            raise unfinished(limit)
 
-    def _host(self, call: Host) -> None:
-        values = [self._array(x) if isinstance(x, View) else x for x in call.operands]
+    def _host(self, work: Work, call: Host) -> None:
+        values = [self._array(work, x) if isinstance(x, View) else x for x in call.operands]
         with np.errstate(all="ignore"):
             y = call.step.op.forward(*values, **call.step.params)
         for view, part in zip(call.results, y if call.step.several else (y,)):
-            self._array(view, True)[...] = part
+            self._array(work, view, True)[...] = part
 
-    def _array(self, view: View, write: bool = False) -> Any:
+    def _array(self, work: Work, view: View, write: bool = False) -> Any:
         """The values of a view as NumPy sees them."""
         b, size = view.buffer, view.buffer.dtype.itemsize
         strides = tuple(s * size for s in view.strides)
         if b.place == "arena":
             x = np.ndarray(
-                view.shape, b.dtype, self.arena.data, b.offset + view.offset * size, strides
+                view.shape, b.dtype, work.arena.data, b.offset + view.offset * size, strides
             )
         else:
-            owner = b.data if b.place == "constant" else self._given[b.index]
+            owner = b.data if b.place == "constant" else work.given[b.index]
             x = np.lib.stride_tricks.as_strided(
                 np.ravel(owner)[view.offset :] if owner.size else owner, view.shape, strides,
                 writeable=write,
@@ -184,6 +228,15 @@ def outside(index: int, count: int, op: str) -> IndexError:
             f"Indices are from {-count} to {count - 1}.",
         )
     )
+
+
+class Work:
+    """The memory of one call: the arena, and the table of the addresses of what is given."""
+
+    def __init__(self, arena: np.ndarray, table: np.ndarray) -> None:
+        self.arena, self.table = arena, table
+        self.addresses = arena.ctypes.data, table.ctypes.data
+        self.given: dict[int, Any] = {}
 
 
 def _cut(items: Sequence[Any]) -> list[Any]:

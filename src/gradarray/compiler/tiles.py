@@ -35,7 +35,7 @@ class Tile(Lowering):
         self, program: Program, memory: Memory, split: Split, size: int, sums: dict[Abstract, View]
     ) -> None:
         super().__init__(program, memory, {})
-        self.split, self.size, self.sums = split, size, sums
+        self.split, self.size, self.targets = split, size, sums
         self.lanes = host().lanes(4)
         self.axis: dict[Abstract, int] = {}
 
@@ -68,10 +68,6 @@ class Tile(Lowering):
             if type(x) is Abstract and x in self.axis:
                 return labels[self.axis[x]]
         return None
-
-    def target_of(self, y: Abstract) -> tuple[View, bool]:
-        view = self.sums.get(y)
-        return super().target_of(y) if view is None else (view, False)
 
     def run(self, step: Step) -> None:
         self.next_axis = self.axis.get(step.values[0])

@@ -67,7 +67,6 @@ class Trace:
         self.constants: dict[Abstract, np.ndarray] = {}
         self._constants_by: dict[int, Abstract] = {}
         self._kept: list[Any] = []
-        self._values: dict[int, Abstract] = {}  # by the array they stand for
         self._count = 0
 
     def count(self) -> int:
@@ -77,7 +76,7 @@ class Trace:
     # Inputs ---------------------------------------------------------------------------------------
 
     def input(self, shape: tuple[int, ...], dtype: Any, weak: type | None = None) -> Abstract:
-        return Abstract(self, shape, dtype, weak=weak)
+        return Abstract(self, shape, np.dtype(dtype).newbyteorder("="), weak=weak)
 
     def read(self, handle: GradArray) -> Any:
         """The abstract value of a handle, to which it is bound if it is not yet."""
@@ -88,9 +87,7 @@ class Trace:
         data = handle._data
         if not is_array(data):
             raise GraphError(message("compile", f"cannot record {data!r}."))
-        value = self._values.get(id(data))
-        if value is None:
-            value = self._values[id(data)] = self.input(data.shape, data.dtype)
+        value = self.input(data.shape, data.dtype)  # alone: handles may part after this call
         bound = self.bound[id(handle)] = Bound(handle, value, of)
         handle._data = value
         if handle._node is not None and type(handle._node) is not Leaf:
@@ -124,7 +121,7 @@ class Trace:
         value = self._constants_by.get(id(x))
         if value is None:
             value = self._constants_by[id(x)] = self.input(x.shape, x.dtype)
-            self.constants[value] = x.copy()
+            self.constants[value] = x.astype(value.dtype)  # a copy
             self._kept.append(x)  # so that its id stays its own
         return value
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..errors import message
 from ..graph import flags
 from .abstract import Abstract
 from .again import Again
+from .call import Call, own, places_of
 from .check import Checked
 from .native import Native
 from .record import (
@@ -64,13 +65,25 @@ class Version:
         self.eager = walked and bool(self.recorded.attached)
         if self.eager:
             return
-        self._settled = flags.settings
-        self._run = (Checked if check else Native)(self.recorded.program)
+        self._settled = SimpleNamespace(at=flags.settings)  # the settings for which this holds
+        recorded, self._places = self.recorded, {}
+        self.enter: Any = None
+        if check:
+            self._run: Any = Checked(recorded.program, recorded.suspects)
+        else:
+            if not recorded.attached:  # what is on a graph keeps what it was computed from
+                self._places = places_of(recorded, leaves)
+            self._run = Native(recorded.program, recorded.suspects, self._places)
+            if self._run.hosted:
+                self._places = {}
+                self._run = Native(recorded.program, recorded.suspects)
+            self.enter = Call(
+                recorded, self._run, leaves, form, instance is not None, self._settled
+            ).enter
         self._guards = [
             (handle, shape, dtype, needs) for handle, shape, dtype, needs in self.recorded.outside
         ]
         self._absorbing: tuple[Recorded, Any] | None = None
-        self._lock = threading.Lock()
         self._again: Again | None = None
 
     def _record(self, leaves: Sequence[Any], once: bool) -> Recorded:
@@ -96,7 +109,7 @@ class Version:
         if self.varies:
             warnings.warn(changed_each_time(f, self.varies), stacklevel=5)
         for x in second.program.constants.values():
-            if x.nbytes > LARGE:
+            if x.nbytes > LARGE and np.any(x != x.flat[0]):  # not a seed of ones
                 warnings.warn(captured_by_value(f, x), stacklevel=5)
         return second
 
@@ -110,7 +123,7 @@ class Version:
         for slot, had in self.recorded.gradients:
             if (slot.owner(leaves)._gradient is not None) != had:
                 return False
-        return self._settled == flags.settings or self._are_settings_the_same()
+        return self._settled.at == flags.settings or self._are_settings_the_same()
 
     def _are_settings_the_same(self) -> bool:
         now = flags.settings
@@ -118,24 +131,27 @@ class Version:
             owner = ref()
             if owner is None or owner._settings() != settings:
                 return False
-        self._settled = now
+        self._settled.at = now
         return True
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
-        recorded = self.recorded
-        with self._lock:  # the buffers are one call's at a time
-            inputs = [read(slot, leaves) for slot, _ in recorded.reads]
-            values = self._run(inputs)
-            count = recorded.suspects
-            if count and any(np.isnan(v).any() for v in values[len(values) - count :]):
-                recorded, values = self._absorbed(leaves)
-                inputs = [read(slot, leaves) for slot, _ in recorded.reads]
+        recorded, places = self.recorded, self._places
+        inputs = [read(slot, leaves) for slot, _ in recorded.reads]
+        for k in places.values():
+            handle = recorded.reads[k][0].owner(leaves)
+            inputs[k] = None
+            own(handle)
+            inputs[k] = handle._data
+        values = self._run(inputs)
+        if values is None:
+            recorded, values = self._absorbed(leaves)
+            inputs, places = [read(slot, leaves) for slot, _ in recorded.reads], {}
         handles: dict[int, GradArray] = {}
         if recorded.attached:
             handles = self._on_graph(recorded, leaves, inputs, values)
         if recorded.writes or recorded.cleared:
             with lock:  # nobody records meanwhile
-                self._write(recorded, leaves, values, handles)
+                self._write(recorded, leaves, values, handles, places)
         out = [
             x if type(x) is not Output
             else handles[x.at] if x.at in handles
@@ -145,8 +161,9 @@ class Version:
         return tree.unflatten(recorded.form, out)
 
     def _write(
-        self, recorded: Recorded, leaves: Sequence[Any], values: list[Any], handles: dict[int, Any]
-    ) -> None:
+        self, recorded: Recorded, leaves: Sequence[Any], values: list[Any],
+        handles: dict[int, Any], places: dict[int, int],
+    ) -> None:  # fmt: skip
         for slot, _ in recorded.writes:
             owner = slot.owner(leaves)
             if isinstance(owner, np.ndarray) and not owner.flags.writeable:
@@ -154,6 +171,8 @@ class Version:
         for slot in recorded.cleared:
             slot.owner(leaves)._gradient = None
         for slot, at in recorded.writes:
+            if at in places:
+                continue
             owner = slot.owner(leaves)
             if slot.gradient:
                 owner._gradient = handles[at] if at in handles else wrap(values[at])

@@ -1,0 +1,352 @@
+"""Call: the short way from a user's call to native code and back, a function written for one form.
+
+Everything that can be known when a function is compiled is written out: where in the arguments the
+arrays are, which arrays are made for the results, what becomes of each. What is looked at in every
+call is looked at by the gate (gate.py). A call that does not fit goes the long way (compile.py).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..array import GradArray, wrap
+from ..graph import flags
+from .abstract import Abstract
+from .gate import ABSENT, ANY, ITS_DATA, ITS_GRADIENT, THERE, Gate, Record
+from .lower import View
+from .native import LONG, Native
+from .objects import ALIGNED, CONTIGUOUS, OWNED, WRITEABLE, slots
+from .record import Output, Recorded, Slot, Static, is_dynamic
+
+MISS = object()  # this call goes the long way
+_READ = CONTIGUOUS | ALIGNED
+_WRITE = _READ | OWNED | WRITEABLE
+
+
+def places_of(recorded: Recorded, leaves: Sequence[Any]) -> dict[int, int]:
+    """The state that can stay where it lies: which output goes where which input is read."""
+    found: dict[int, int] = {}
+    reads = {id(slot): k for k, (slot, _) in enumerate(recorded.reads)}
+    for slot, at in recorded.writes:
+        k = reads.get(id(slot))
+        if k is None or slot.gradient or not isinstance(slot.owner(leaves), GradArray):
+            continue
+        x, y = recorded.reads[k][1], recorded.program.outputs[at]
+        if type(y) is Abstract and y.shape == x.shape and y.dtype == x.dtype:
+            found[at] = k
+    return found
+
+
+def _references(handle: GradArray) -> int:
+    return sys.getrefcount(handle._data)
+
+
+_ALONE = _references(wrap(np.zeros(1)))  # of what nobody else holds
+
+
+def own(handle: GradArray) -> None:
+    """See that what a handle is bound to can be written: nobody else has a part in it."""
+    data = handle._data
+    if type(data) is np.ndarray:
+        dtype = _plain(data.dtype)
+        fits = data.flags.num & _WRITE == _WRITE and data.dtype is dtype
+        del data
+        if fits and _references(handle) == _ALONE:
+            return
+        data = handle._data
+    handle._data = np.array(data, _plain(data.dtype), order="C")
+
+
+def _plain(dtype: np.dtype) -> np.dtype:
+    return np.dtype(dtype.type)
+
+
+class Call:
+    """A version's short way: `enter(args, kwargs)` gives the result, or MISS.
+
+    `method`: its first leaf is the instance, which is not among the arguments. `settled.at`: the
+    count of settings (flags.settings) for which the version is known to hold.
+    """
+
+    def __init__(
+        self, recorded: Recorded, native: Native, leaves: Sequence[Any], form: tree.Structure,
+        method: bool, settled: Any,
+    ) -> None:  # fmt: skip
+        self.enter: Callable[[Any, Any], Any] | None = None
+        if slots() is None or native.hosted or recorded.attached:
+            return
+        writer = _Written(recorded, native, leaves, form, method, settled)
+        if not writer.lines:
+            return
+        work = native.work()
+        arena, table = work.addresses
+        count = len(native.bodies)
+        flag, status = native.lowering.flag, native.lowering.status
+        gate = Gate(
+            writer.records, len(writer.given), arena, table, native.addresses[:count],
+            0 if flag is None else arena + flag.offset,
+            native.addresses[count] if len(native.addresses) > count else 0,
+            native.cost.seconds > LONG, 0 if status is None else status.data.ctypes.data,
+        )  # fmt: skip
+        writer.names["held"] = work, gate, native  # for as long as the function lives
+        writer.names["gate"] = gate.call
+        exec(compile("\n".join(writer.lines), "<a compiled call>", "exec"), writer.names)
+        self.enter = writer.names["enter"]
+
+
+class _Written:
+    """The text of a call, the objects it names, and the records of the gate."""
+
+    def __init__(
+        self, recorded: Recorded, native: Native, leaves: Sequence[Any], form: tree.Structure,
+        method: bool, settled: Any,
+    ) -> None:  # fmt: skip
+        self.recorded, self.native, self.leaves = recorded, native, leaves
+        self.method = method
+        self.names: dict[str, Any] = {
+            "MISS": MISS, "GradArray": GradArray, "new": GradArray.__new__, "empty": np.empty,
+            "unflatten": tree.unflatten, "flags": flags, "settled": settled,
+        }  # fmt: skip
+        self.lines: list[str] = ["def enter(args, kwargs):"]
+        if recorded.settings:
+            self.put("if flags.settings != settled.at: return MISS")
+        self.given: list[str] = []  # what the gate is called with
+        self.records: list[Record] = []
+        self.argument: dict[int, str] = {}
+        self._count = 0
+        try:
+            self._unpacked(form)
+            self._reads()
+            made = self._results()
+            self.put(f"if gate({', '.join(self.given)}): return MISS")
+            self._end(made)
+        except _Unusual:
+            self.lines = []
+
+    def put(self, line: str) -> None:
+        self.lines.append("    " + line)
+
+    def name(self, value: Any, prefix: str = "k") -> str:
+        name = f"{prefix}{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def fresh(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+    # Arguments ------------------------------------------------------------------------------------
+
+    def _unpacked(self, form: tree.Structure) -> None:
+        """The leaves of (args, kwargs), each under a name; static ones compared."""
+        args, kwargs = form.children
+        first = int(self.method)  # the instance is no argument here
+        found: list[str] = []
+        self._children("args", args._replace(children=args.children[first:]), found)
+        if kwargs.keys:
+            self._children("kwargs", kwargs, found)
+        else:
+            self.put("if kwargs: return MISS")
+        for k, (name, leaf) in enumerate(zip(found, self.leaves[first:], strict=True), first):
+            if is_dynamic(leaf):
+                self.argument[k] = name
+                continue
+            leaf = leaf.value if type(leaf) is Static else leaf
+            kept = self.name(leaf)
+            line = f"if {name} is not {kept}"
+            try:
+                hash(leaf)
+                kind = self.name(type(leaf))
+                line += f" and (type({name}) is not {kind} or {name} != {kept})"
+            except TypeError:
+                pass
+            self.put(f"{line}: return MISS")
+        for k, other in self.recorded.same.items():
+            self.put(f"if {self.argument[k]} is not {self.argument[other]}: return MISS")
+
+    def _tree(self, name: str, form: tree.Structure, found: list[str]) -> None:
+        if form.kind is None:
+            found.append(name)
+        elif form.kind == "none":
+            self.put(f"if {name} is not None: return MISS")
+        elif form.kind in (tuple, list, dict):
+            self.put(f"if type({name}) is not {form.kind.__name__}: return MISS")
+            self._children(name, form, found)
+        else:
+            raise _Unusual
+
+    def _children(self, name: str, form: tree.Structure, found: list[str]) -> None:
+        self.put(f"if len({name}) != {len(form.children)}: return MISS")
+        names = [self.fresh() for _ in form.children]
+        if form.kind is dict:
+            self.put(f"if tuple({name}) != {self.name(form.keys)}: return MISS")
+            for child, key in zip(names, form.keys):
+                self.put(f"{child} = {name}[{self.name(key)}]")
+        elif names:
+            self.put(f"{', '.join(names)}, = {name}")
+        for child, part in zip(names, form.children):
+            self._tree(child, part, found)
+
+    # Arrays ---------------------------------------------------------------------------------------
+
+    def _pass(self, name: str) -> int:
+        if name not in self.given:
+            self.given.append(name)
+        return self.given.index(name)
+
+    def _reads(self) -> None:
+        """A record for every array that is read, and for what else must be as it was."""
+        written = set(self.native.places.values())
+        buffers = self.native.lowering.inputs
+        gradients = {
+            (id(slot.handle), slot.argument): THERE if had else ABSENT
+            for slot, had in self.recorded.gradients
+        }
+        needs = {id(handle): need for handle, _, _, need in self.recorded.outside}
+        known = set()
+        for k, (slot, value) in enumerate(self.recorded.reads):
+            record = self._record(slot)
+            record.index = buffers[k].index
+            self._form(record, value.shape, value.dtype, value.weak)
+            if k in written:
+                record.flags, record.references, record.scalar = _WRITE, 1, None
+            if not slot.gradient:
+                record.gradient = gradients.pop((id(slot.handle), slot.argument), ANY)
+            if slot.handle is not None and not slot.gradient:
+                record.node = THERE if needs.pop(id(slot.handle)) else ABSENT
+            known.add((id(slot.handle), slot.argument, slot.gradient))
+            self.records.append(record)
+        for k in self.argument:
+            if (id(None), k, False) not in known and k not in self.recorded.same:
+                record = self._record(Slot(None, k, False))
+                leaf = self.leaves[k]
+                weak = type(leaf) if type(leaf) in (float, complex) else None
+                self._form(record, np.shape(leaf) if weak else leaf.shape,
+                           np.dtype(weak) if weak else leaf.dtype, weak)  # fmt: skip
+                record.gradient = gradients.pop((id(None), k), ANY)
+                self.records.append(record)
+        for handle, shape, dtype, need in self.recorded.outside:
+            if id(handle) in needs:
+                record = self._record(Slot(handle, -1, False))
+                self._form(record, shape, dtype, None)
+                record.node = THERE if need else ABSENT
+                record.gradient = gradients.pop((id(handle), -1), ANY)
+                self.records.append(record)
+        for slot, had in self.recorded.gradients:
+            if (id(slot.handle), slot.argument) in gradients:
+                record = self._record(Slot(slot.handle, slot.argument, False))
+                record.gradient = THERE if had else ABSENT
+                self.records.append(record)
+
+    def _form(self, record: Record, shape: Any, dtype: np.dtype, weak: type | None) -> None:
+        if record.index is None:
+            record.index = self.native.unused
+        record.shape, record.flags = shape, _READ
+        record.dtype = None if weak else _plain(dtype)
+        if not shape:
+            record.scalar = weak or dtype.type
+
+    def _record(self, slot: Slot) -> Record:
+        """Where it is found."""
+        through = ITS_GRADIENT if slot.gradient else ITS_DATA
+        if slot.handle is not None:
+            return Record(None, holder=slot.handle, through=through)
+        leaf = self.leaves[slot.argument]
+        at = self._pass(self.argument[slot.argument])
+        if not isinstance(leaf, GradArray):
+            return Record(None, at)
+        node = THERE if leaf._node is not None else ABSENT
+        return Record(None, at, through=through, type=type(leaf), node=node)
+
+    # Results --------------------------------------------------------------------------------------
+
+    def _results(self) -> dict[int, str]:
+        """Arrays for the outputs that are made anew; their names by output."""
+        made: dict[int, str] = {}
+        by_buffer: dict[Any, str] = {}
+        for at, view in enumerate(self.native.lowering.outputs):
+            if not isinstance(view, View):
+                made[at] = self.name(view)
+                continue
+            if at in self.native.places:
+                continue
+            known = by_buffer.get(view.buffer)
+            if known is not None:
+                made[at] = known
+                continue
+            name = made[at] = by_buffer[view.buffer] = self.fresh()
+            dtype = _plain(view.buffer.dtype)
+            record = Record(view.buffer.index, shape=view.shape, dtype=dtype)
+            if view.shape or dtype.kind == "b":  # NumPy's truth values are two objects for all
+                shape, kind = self.name(view.shape), self.name(dtype)
+                self.put(f"{name} = empty({shape}, {kind})")
+            else:
+                record.scalar = dtype.type
+                self.put(f"{name} = {self.name(dtype.type)}()")
+            record.at = self._pass(name)
+            self.records.append(record)
+        return made
+
+    def _end(self, made: dict[int, str]) -> None:
+        """State and gradients are bound, and the result is built."""
+        for slot in self.recorded.cleared:
+            self.put(f"{self._owner(slot)}._gradient = None")
+        for slot, at in self.recorded.writes:
+            if at in self.native.places:
+                continue
+            if slot.gradient:
+                self.put(f"{self._owner(slot)}._gradient = {self._wrapped(made[at])}")
+            elif slot.handle is None and not isinstance(self.leaves[slot.argument], GradArray):
+                raise _Unusual  # an array of the user's that is changed
+            else:
+                self.put(f"{self._owner(slot)}._rebind({made[at]})")
+        leaves = []
+        for x in self.recorded.result:
+            if type(x) is Output:
+                y = made.get(x.at)
+                if y is None:
+                    raise _Unusual  # state that is a result, too, and stays the step's own
+                leaves.append(self._wrapped(y))
+            else:
+                leaves.append(self.name(x))
+        self.put(f"return {self._built(self.recorded.form, iter(leaves))}")
+
+    def _owner(self, slot: Slot) -> str:
+        if slot.handle is None:
+            return self.argument[slot.argument]
+        return self.name(slot.handle)
+
+    def _wrapped(self, data: str) -> str:
+        out = self.fresh()
+        self.put(f"{out} = new(GradArray)")
+        self.put(f"{out}._data = {data}")
+        self.put(f"{out}._node = {out}._gradient = None")
+        return out
+
+    def _built(self, form: tree.Structure, leaves: Any) -> str:
+        if form.kind is None:
+            return next(leaves)
+        if form.kind == "none":
+            return "None"
+        if form.kind not in (tuple, list, dict):
+            count = _leaves_in(form)
+            parts = ", ".join(next(leaves) for _ in range(count))
+            return f"unflatten({self.name(form)}, [{parts}])"
+        parts = [self._built(child, leaves) for child in form.children]
+        if form.kind is dict:
+            return "{" + ", ".join(f"{self.name(k)}: {v}" for k, v in zip(form.keys, parts)) + "}"
+        inside = ", ".join(parts)
+        return f"[{inside}]" if form.kind is list else f"({inside}{',' * (len(parts) == 1)})"
+
+
+def _leaves_in(form: tree.Structure) -> int:
+    return 1 if form.kind is None else sum(map(_leaves_in, form.children))
+
+
+class _Unusual(Exception):
+    """Something that the short way does not know."""

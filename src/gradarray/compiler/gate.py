@@ -1,0 +1,376 @@
+"""Gate: the native function through which Python calls a step.
+
+It is one function for all steps, of CPython's METH_FASTCALL kind: its `self` is an array of 64-bit
+words, the plan of a step, and its arguments are the objects that the step reads and writes. For
+each of them the plan has a record: where the array is found (an argument, or a handle from outside
+and its slot), and which form it must have. The gate compares, puts the addresses of the data into
+the table, runs the parts, looks at the flag of NaN, and commits. It takes some nanoseconds for each
+array; what does not fit is left to Python.
+
+A long step lets other threads of Python run, holds what it uses meanwhile, and sees Ctrl-C before
+it commits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..array import GradArray
+from .emit import attributes
+from .ir import Writer
+from .machine import Loaded, host, object_code
+from .objects import DATA, DESCR, FLAGS, HEAD, NDIM, SIZES, slots
+
+DONE, NAN, MISFIT, BUSY = range(4)  # what the gate answers
+
+_PLAN = (
+    "busy", "release", "arguments", "count", "records", "arena", "table", "parts", "number",
+    "flag", "commit", "none", "ndarray", "held", "status",
+)  # fmt: skip
+_RECORD = (
+    "holder", "at", "through", "type", "node", "gradient", "scalar", "descr", "ndim", "sizes",
+    "flags", "references", "index",
+)  # fmt: skip
+ITSELF, ITS_DATA, ITS_GRADIENT = range(3)  # `through`
+ANY, ABSENT, THERE = range(3)  # `node`, `gradient`
+
+
+@dataclass
+class Record:
+    """An array that a step reads or writes: where it is found, and its form.
+
+    `holder`: a handle from outside; None: argument `at`. `index`: of the table; None where nothing
+    is read, and only `node` and `gradient` are looked at. `references`: how many there may be, 0
+    for any number. `flags`: bits that the array must have.
+    """
+
+    index: int | None
+    at: int = 0
+    holder: GradArray | None = None
+    through: int = ITSELF
+    type: type | None = None
+    node: int = ANY
+    gradient: int = ANY
+    shape: tuple[int, ...] = ()
+    dtype: np.dtype | None = None
+    scalar: type | None = None
+    flags: int = 0
+    references: int = 0
+
+    def words(self, keep: list[Any]) -> list[int]:
+        sizes = np.array(self.shape or (0,), np.int64)
+        keep += [sizes, self.holder, self.type, self.scalar, self.dtype]
+        return [
+            _id(self.holder), self.at, self.through, _id(self.type), self.node, self.gradient,
+            _id(self.scalar), _id(self.dtype), len(self.shape), sizes.ctypes.data, self.flags,
+            self.references, self.index or 0,
+        ]  # fmt: skip
+
+
+def _id(x: Any) -> int:
+    return 0 if x is None else id(x)
+
+
+class _Method(ctypes.Structure):
+    """CPython's PyMethodDef."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p), ("call", ctypes.c_void_p), ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )  # fmt: skip
+
+
+class Gate:
+    """A way into a step: `call(*arrays)` answers DONE, NAN, MISFIT or BUSY."""
+
+    def __init__(
+        self, records: Sequence[Record], arguments: int, arena: int, table: int,
+        parts: Sequence[int], flag: int, commit: int, release: bool, status: int = 0,
+    ) -> None:  # fmt: skip
+        self._kept: list[Any] = []
+        words = [word for record in records for word in record.words(self._kept)]
+        self._records = np.array(words or [0], np.int64)
+        self._parts = np.array(parts or [0], np.int64)
+        self._held = np.zeros(max(len(records), 1), np.int64)
+        self.plan = np.array([
+            0, release, arguments, len(records), self._records.ctypes.data, arena, table,
+            self._parts.ctypes.data, len(parts), flag, commit, id(None), id(np.ndarray),
+            self._held.ctypes.data, status,
+        ], np.int64)  # fmt: skip
+        make = ctypes.pythonapi.PyCFunction_NewEx
+        make.restype = ctypes.py_object
+        make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+        self.call: Callable[..., int] = make(ctypes.addressof(_method()), self.plan, None)
+
+
+_FASTCALL = 0x80  # METH_FASTCALL
+
+
+@functools.cache
+def _method() -> Any:
+    return _Method(b"gate", _loaded().addresses["gate"], _FASTCALL, None)
+
+
+@functools.cache
+def _loaded() -> Loaded:
+    return Loaded(object_code(_text() + attributes(host())), ("gate",), python_symbols())
+
+
+def python_symbols() -> dict[str, int]:
+    names = (
+        "PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_CheckSignals", "PyLong_FromLong",
+        "Py_IncRef", "Py_DecRef",
+    )  # fmt: skip
+    api = ctypes.pythonapi
+    return {n: ctypes.cast(getattr(api, n), ctypes.c_void_p).value or 0 for n in names}
+
+
+class _Writer(Writer):
+    """LLVM's text of fields and branches."""
+
+    def field(self, base: str, at: int, kind: str = "ptr") -> str:
+        place = self.let(f"getelementptr i8, ptr {base}, i64 {at}")
+        return self.let(f"load {kind}, ptr {place}")
+
+    def plan(self, name: str, kind: str = "ptr") -> str:
+        return self.field("%plan", 8 * _PLAN.index(name), kind)
+
+    def record(self, name: str, kind: str = "ptr") -> str:
+        return self.field("%r", 8 * _RECORD.index(name), kind)
+
+    def go(self, to: str) -> None:
+        self.put(f"br label %{to}")
+
+    def choose(self, condition: str, yes: str, no: str) -> None:
+        self.put(f"br i1 {condition}, label %{yes}, label %{no}")
+
+    def same(self, a: str, b: str, kind: str = "ptr") -> str:
+        return self.let(f"icmp eq {kind} {a}, {b}")
+
+    def need(self, condition: str, name: str) -> None:
+        """Go on at `name` where it is true, else the object does not fit."""
+        self.choose(condition, name, "misfit")
+        self.label(name)
+
+    def answer(self, label: str, status: int) -> None:
+        self.label(label)
+        found = self.let(f"call ptr @PyLong_FromLong(i64 {status})")
+        self.put(f"ret ptr {found}")
+
+
+def _text() -> str:
+    w = _Writer(set())
+    w.label("entry")
+    w.put(f"%plan = load ptr, ptr {w.let(f'getelementptr i8, ptr %self, i64 {DATA}')}")
+    w.choose(w.same(w.plan("busy", "i64"), "0", "i64"), "free", "busy")
+    w.label("free")
+    w.need(w.same(w.plan("arguments", "i64"), "%count", "i64"), "start")
+    number, records = w.plan("count", "i64"), w.plan("records")
+    arena, table, none = w.plan("arena"), w.plan("table"), w.plan("none")
+    release = w.let(f"icmp ne i64 {w.plan('release', 'i64')}, 0")
+    held = w.plan("held")
+    w.go("head")
+    w.label("head")
+    w.put("%k = phi i64 [ 0, %start ], [ %k.next, %next ]")
+    w.put(f"%r = phi ptr [ {records}, %start ], [ %r.next, %next ]")
+    w.choose(w.let(f"icmp slt i64 %k, {number}"), "look", "ready")
+    w.label("look")
+    _find(w, none)
+    _compare(w)
+    w.label("put")
+    w.put("%address = phi ptr [ %scalar.data, %scalar ], [ %array.data, %array ]")
+    index = w.record("index", "i64")
+    w.put(f"store ptr %address, ptr {w.let(f'getelementptr ptr, ptr {table}, i64 {index}')}")
+    w.go("next")
+    w.label("next")
+    w.put(f"store ptr %x, ptr {w.let(f'getelementptr ptr, ptr {held}, i64 %k')}")
+    w.put("%k.next = add i64 %k, 1")
+    w.put(f"%r.next = getelementptr i8, ptr %r, i64 {8 * len(_RECORD)}")
+    w.go("head")
+    _run(w, arena, table, release, held, number)
+    w.answer("done", DONE)
+    w.answer("nan", NAN)
+    w.answer("misfit", MISFIT)
+    w.answer("busy", BUSY)
+    body = "\n".join(w.lines)
+    declared = "\n".join([
+        "declare ptr @PyEval_SaveThread()", "declare void @PyEval_RestoreThread(ptr)",
+        "declare i32 @PyErr_CheckSignals()", "declare ptr @PyLong_FromLong(i64)",
+        "declare void @Py_IncRef(ptr)", "declare void @Py_DecRef(ptr)",
+    ])  # fmt: skip
+    return f"{declared}\ndefine ptr @gate(ptr %self, ptr %args, i64 %count) #0 {{\n{body}\n}}\n"
+
+
+def _find(w: _Writer, none: str) -> None:
+    """%x: the array or number of a record."""
+    place = slots()
+    assert place is not None
+    fixed = w.record("holder")
+    w.choose(w.same(fixed, "null"), "argument", "holder")
+    w.label("argument")
+    place_of = w.let(f"getelementptr ptr, ptr %args, i64 {w.record('at', 'i64')}")
+    given = w.let(f"load ptr, ptr {place_of}")
+    w.go("holder")
+    w.label("holder")
+    w.put(f"%h = phi ptr [ {fixed}, %look ], [ {given}, %argument ]")
+    kind = w.record("type")
+    w.need(w.let(f"or i1 {w.same(kind, 'null')}, {w.same(kind, w.field('%h', 8))}"), "typed")
+    through = w.record("through", "i64")
+    w.choose(w.same(through, str(ITSELF), "i64"), "found", "handle")
+    w.label("handle")
+    gradient = w.field("%h", place.gradient)
+    absent = w.same(gradient, none)
+    fits = []
+    for name, is_none in (("node", w.same(w.field("%h", place.node), none)), ("gradient", absent)):
+        wanted = w.record(name, "i64")
+        is_there = w.let(f"select i1 {is_none}, i64 {ABSENT}, i64 {THERE}")
+        either = w.same(wanted, str(ANY), "i64"), w.same(wanted, is_there, "i64")
+        fits.append(w.let(f"or i1 {either[0]}, {either[1]}"))
+    w.need(w.let(f"and i1 {fits[0]}, {fits[1]}"), "bound")
+    w.choose(w.same(through, str(ITS_DATA), "i64"), "data", "gradient")
+    w.label("gradient")
+    w.choose(absent, "misfit", "data")
+    w.label("data")
+    owner = w.let(f"phi ptr [ %h, %bound ], [ {gradient}, %gradient ]")
+    data = w.field(owner, place.data)
+    w.go("found")
+    w.label("found")
+    w.put(f"%x = phi ptr [ %h, %typed ], [ {data}, %data ]")
+
+
+def _compare(w: _Writer) -> None:
+    """Go to `scalar` or to `array` with the address of the data, to `next`, or to `misfit`."""
+    scalar, descr = w.record("scalar"), w.record("descr")
+    nothing = w.let(f"and i1 {w.same(scalar, 'null')}, {w.same(descr, 'null')}")
+    w.choose(nothing, "next", "wanted")
+    w.label("wanted")
+    kind = w.field("%x", 8)
+    w.choose(w.same(kind, scalar), "scalar", "other")
+    w.label("scalar")
+    w.put(f"%scalar.data = getelementptr i8, ptr %x, i64 {HEAD}")
+    w.go("put")
+    w.label("other")
+    w.need(w.same(kind, w.plan("ndarray")), "is_array")
+    w.need(w.same(descr, w.field("%x", DESCR)), "same_dtype")
+    ndim = w.let(f"sext i32 {w.field('%x', NDIM, 'i32')} to i64")
+    w.need(w.same(w.record("ndim", "i64"), ndim, "i64"), "same_ndim")
+    flags = w.let(f"zext i32 {w.field('%x', FLAGS, 'i32')} to i64")
+    asked = w.record("flags", "i64")
+    w.need(w.same(w.let(f"and i64 {flags}, {asked}"), asked, "i64"), "same_flags")
+    count = w.let(f"zext i32 {w.field('%x', 0, 'i32')} to i64")
+    most = w.record("references", "i64")
+    either = w.same(most, "0", "i64"), w.let(f"icmp ule i64 {count}, {most}")
+    w.need(w.let(f"or i1 {either[0]}, {either[1]}"), "same_count")
+    sizes, wanted = w.field("%x", SIZES), w.record("sizes")
+    w.go("axes")
+    w.label("axes")
+    w.put("%a = phi i64 [ 0, %same_count ], [ %a.next, %axis ]")
+    w.choose(w.let(f"icmp slt i64 %a, {ndim}"), "axis", "array")
+    w.label("axis")
+    have, want = (
+        w.let(f"load i64, ptr {w.let(f'getelementptr i64, ptr {p}, i64 %a')}")
+        for p in (sizes, wanted)
+    )
+    w.put("%a.next = add i64 %a, 1")
+    w.choose(w.same(have, want, "i64"), "axes", "misfit")
+    w.label("array")
+    w.put(f"%array.data = load ptr, ptr {w.let(f'getelementptr i8, ptr %x, i64 {DATA}')}")
+    w.go("put")
+
+
+def _each_held(w: _Writer, name: str, held: str, number: str, function: str, before: str) -> None:
+    """function(object) for everything that was found."""
+    w.go(name)
+    w.label(name)
+    w.put(f"%{name}.k = phi i64 [ 0, %{before} ], [ %{name}.next, %{name}.one ]")
+    w.choose(w.let(f"icmp slt i64 %{name}.k, {number}"), f"{name}.one", f"{name}.end")
+    w.label(f"{name}.one")
+    x = w.let(f"load ptr, ptr {w.let(f'getelementptr ptr, ptr {held}, i64 %{name}.k')}")
+    w.put(f"call void @{function}(ptr {x})")
+    w.put(f"%{name}.next = add i64 %{name}.k, 1")
+    w.go(name)
+    w.label(f"{name}.end")
+
+
+def _run(w: _Writer, arena: str, table: str, release: str, held: str, number: str) -> None:
+    w.label("ready")
+    w.choose(release, "leave", "go")
+    w.label("leave")
+    w.put("store i64 1, ptr %plan")
+    _each_held(w, "hold", held, number, "Py_IncRef", "leave")
+    state = w.let("call ptr @PyEval_SaveThread()")
+    w.go("go")
+    w.label("go")
+    w.put(f"%state = phi ptr [ null, %ready ], [ {state}, %hold.end ]")
+    parts, count = w.plan("parts"), w.plan("number", "i64")
+    w.go("parts")
+    w.label("parts")
+    w.put("%p = phi i64 [ 0, %go ], [ %p.next, %part ]")
+    w.choose(w.let(f"icmp slt i64 %p, {count}"), "part", "ran")
+    w.label("part")
+    part = w.let(f"load ptr, ptr {w.let(f'getelementptr ptr, ptr {parts}, i64 %p')}")
+    w.put(f"call void {part}(ptr {arena}, ptr {table})")
+    w.put("%p.next = add i64 %p, 1")
+    w.go("parts")
+    w.label("ran")
+    w.choose(release, "return", "flagged")
+    w.label("return")
+    w.put("call void @PyEval_RestoreThread(ptr %state)")
+    signal = w.let("call i32 @PyErr_CheckSignals()")
+    w.go("flagged")
+    w.label("flagged")
+    w.put(f"%signal = phi i32 [ 0, %ran ], [ {signal}, %return ]")
+    flag = w.plan("flag")
+    w.choose(w.same(flag, "null"), "clean", "flag")
+    w.label("flag")
+    byte = w.let(f"load i8, ptr {flag}")
+    found = w.let(f"icmp ne i8 {byte}, 0")
+    w.go("clean")
+    w.label("clean")
+    w.put(f"%spoiled = phi i1 [ false, %flagged ], [ {found}, %flag ]")
+    status = w.plan("status")  # of loops that have a limit
+    w.choose(w.same(status, "null"), "known", "limit")
+    w.label("limit")
+    unfinished = w.let(f"icmp ne i64 {w.let(f'load i64, ptr {status}')}, 0")
+    w.go("known")
+    w.label("known")
+    w.put(f"%unfinished = phi i1 [ false, %clean ], [ {unfinished}, %limit ]")
+    calm = w.same("%signal", "0", "i32")
+    wrong = w.let("or i1 %spoiled, %unfinished")
+    fine = w.let(f"xor i1 {wrong}, true")
+    w.choose(w.let(f"and i1 {calm}, {fine}"), "commit", "end")
+    w.label("commit")
+    commit = w.plan("commit")
+    w.choose(w.same(commit, "null"), "end", "before")
+    w.label("before")
+    w.choose(release, "let_go", "write")
+    w.label("let_go")
+    again = w.let("call ptr @PyEval_SaveThread()")
+    w.go("write")
+    w.label("write")
+    w.put(f"%again = phi ptr [ null, %before ], [ {again}, %let_go ]")
+    w.put(f"call void {commit}(ptr {arena}, ptr {table})")
+    w.choose(release, "take", "end")
+    w.label("take")
+    w.put("call void @PyEval_RestoreThread(ptr %again)")
+    w.go("end")
+    w.label("end")
+    w.choose(release, "drop_", "over")
+    w.label("drop_")
+    _each_held(w, "drop", held, number, "Py_DecRef", "drop_")
+    w.put("store i64 0, ptr %plan")
+    w.go("over")
+    w.label("over")
+    w.choose(calm, "calm", "stopped")
+    w.label("stopped")
+    w.put("ret ptr null")
+    w.label("calm")
+    w.choose("%unfinished", "misfit", "whole")
+    w.label("whole")
+    w.choose("%spoiled", "nan", "done")
