@@ -63,6 +63,10 @@ class Abstract:
         """An op on plain arrays: within a sweep plain, elsewhere recorded as any other."""
         if mode.trace is None:
             raise next(x for x in operands if type(x) is Abstract).unreadable("values")
+        for x in operands:  # a walk's own operand goes first, and finds ours inside
+            if type(x) is not Abstract and hasattr(type(x), "__ga_apply__"):
+                return type(x).__ga_apply__(op, operands, params)
+        operands = tuple([x.dense() if type(x) is indexing.Placed else x for x in operands])
         if not mode.raw or any(isinstance(x, GradArray) for x in operands):
             handles = [wrap(x) if type(x) is Abstract else x for x in operands]
             return given.apply(op, *handles, **params)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import expansions, rules, taps
+from . import expansions, passes, rules, taps
 from .abstract import Abstract
 from .commit import commit, late_steps, look_at_indices, look_for_nan
 from .expand import expanded
@@ -51,7 +51,7 @@ def assemble(
         views[v] = memory.constant(np.asarray(data))
     places = places or {}
     hosted = {step for step in program.steps if needs_host(program, step)}
-    splits = splits_of(program, hosted)
+    splits = splits_of(program, hosted) if passes.is_on("split") else []
     of: dict[Step, Split] = {step: split for split in splits for step in split.steps}
     after = late_steps(program, places, [*of, *hosted]) if late else []
     behind = set(after)
@@ -105,7 +105,8 @@ def _keep(low: Lowering, steps: list[Step], outputs: list[Any]) -> None:
 
 def prepared(program: Program) -> Program:
     """The program, and every body within, expanded and simplified, and cut to what is used."""
-    program = pruned(simplified(expanded(program)))
+    program = expanded(program) if passes.is_on("expand") else program
+    program = pruned(simplified(program) if passes.is_on("simplify") else program)
     for step in program.steps:
         if step.programs():
             step.params = {k: _prepared(v) for k, v in step.params.items()}

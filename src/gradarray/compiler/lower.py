@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..algebra import Elementwise
-from . import expr
+from . import expr, passes
 from .abstract import Abstract
 from .expr import Expr
 from .loops import Access, Buffer, Nest, Store, Sum, Var
@@ -232,7 +232,8 @@ class Lowering:
         self, shape: tuple[int, ...], first: int, summed: tuple[int, ...] | None = None
     ) -> int:
         """The number of a group with this box, at `first` or later; a new one if there is none."""
-        for k in range(first, len(self.items)):
+        shared = range(first, len(self.items)) if passes.is_on("fuse") else ()
+        for k in shared:
             g = self.items[k]
             if (
                 isinstance(g, Group)

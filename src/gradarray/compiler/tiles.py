@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,12 +57,22 @@ class Tile(Lowering):
 
     def memory(self, x: Any) -> View:
         if type(x) is Abstract and x not in self.views:
-            outer, self.next_axis = self.next_axis, self.axis.get(x)
-            try:
+            with self._laid_out_as(x):
                 return super().memory(x)
-            finally:
-                self.next_axis = outer
         return super().memory(x)
+
+    def _copied(self, x: Abstract, place: str = "arena") -> View:
+        with self._laid_out_as(x):
+            return super()._copied(x, place)
+
+    @contextlib.contextmanager
+    def _laid_out_as(self, x: Abstract) -> Iterator[None]:
+        """Fresh memory is for x, whatever the step at hand gives."""
+        outer, self.next_axis = self.next_axis, self.axis.get(x)
+        try:
+            yield
+        finally:
+            self.next_axis = outer
 
     def lane_of(self, step: Step, la: Any, lb: Any) -> Any:
         for x, labels in zip(step.operands, (la, lb)):

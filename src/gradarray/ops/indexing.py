@@ -69,8 +69,10 @@ class Placed:
             self.terms = None
         return self.sum
 
-    def __add__(self, other: Any) -> Placed:
+    def __add__(self, other: Any) -> Any:
         total = self.dense()
+        if type(other) is not Placed and type(other) not in PLAIN:  # a value of a trace
+            return total + other
         if type(other) is Placed and other.terms is not None:
             index, x = other.terms
             total[index] += x

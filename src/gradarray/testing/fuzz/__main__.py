@@ -1,0 +1,33 @@
+"""`python -m gradarray.testing.fuzz --seconds N --seed S`: cases one after the other."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from . import Tally, fuzz
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m gradarray.testing.fuzz", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 2**31, help="of the first")
+    parser.add_argument("--count", type=int, default=2**62, help="stop after so many")
+    parser.add_argument("--failures", type=int, default=1, help="stop after so many failures")
+    args = parser.parse_args()
+    print(f"seeds from {args.seed} on", flush=True)
+    start, tally, failed = time.monotonic(), Tally(), 0
+    for seed in range(args.seed, args.seed + args.count):
+        if time.monotonic() - start > args.seconds or failed >= args.failures:
+            break
+        why = fuzz(seed, tally)
+        if why:
+            failed += 1
+            print(why, flush=True)
+    print(tally)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Random functions, eager against compiled; and what the fuzzer has found so far."""
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradarray as ga
+from gradarray.compiler import passes
+from gradarray.testing.fuzz import Tally, fuzz, given
+
+SEED = 20_000
+SECONDS = 90.0  # of the processor: several hundred functions
+COUNT = 2_000
+
+
+def test_random_functions_agree() -> None:
+    start, tally, found = time.process_time(), Tally(), []
+    for seed in range(SEED, SEED + COUNT):
+        if time.process_time() - start > SECONDS:
+            break
+        found.append(fuzz(seed, tally))
+    print(f"seeds from {SEED} on: {tally}")
+    failures = [why for why in found if why]
+    assert not failures, "\n\n".join(failures[:3])
+    assert tally.agreed >= 50 and tally.refused <= tally.agreed / 10
+
+
+def test_one_pass_fewer_computes_the_same() -> None:
+    rng = np.random.default_rng(0)
+    x, w = (ga.array(rng.standard_normal(shape)) for shape in ((100, 17), (17, 65)))
+    f = ga.grad(lambda x, w: ga.mean(ga.softmax(ga.tanh(x @ w)) ** 2), (0, 1))
+    for name in passes.PASSES:
+        with passes.without(name):
+            assert not passes.is_on(name)
+            got = ga.compile(f)(x, w)
+        assert passes.is_on(name)
+        for y, z in zip(got, f(x, w), strict=True):
+            np.testing.assert_allclose(y.numpy(), z.numpy(), 1e-11, 1e-15)
+    with pytest.raises(ValueError, match="no pass 'magic'"), passes.without("magic"):
+        pass
+
+
+# Found by the fuzzer, made small by it -----------------------------------------------------------
+
+
+def _max_over_an_axis_of_one() -> Any:
+    """The place of the result was read before anything was written there."""
+    return lambda x: ga.max(x, axis=1), [given("float", (3, 1), 4)]
+
+
+def _series_of_eigenvalues() -> Any:
+    """A number of the trace met a power series, which did not come first."""
+    x, t = given("spd", (2, 2), 1), given("float", (2, 2), 2)
+    values = lambda x: ga.linalg.eigh(x, "L")[0]
+    return lambda x, t: ga.jet(values, [x], [[t, ga.zeros_like(t)]])[1], [x, t]
+
+
+def _cotangents_of_a_part_and_of_the_whole() -> Any:
+    """A cotangent that is a constant was added to in place, by one that is not there yet."""
+
+    def f(x: Any, y: Any) -> Any:
+        return ga.sum(x**2) + ga.sum(ga.insert(y, 1, x[-6], axis=0))
+
+    return ga.grad(f, (0, 1)), [given("float", (16, 1), 1), given("float", (1, 1), 2)]
+
+
+def _sums_of_parts() -> Any:
+    """A cotangent that is not there yet met one of a part, which is a constant."""
+
+    def f(x: Any) -> Any:
+        return x[-2, -3] + ga.sum(ga.split(1 + ga.cos(ga.ravel(x)[:5]), [1, 3])[0])
+
+    return ga.value_and_grad(f), [given("float", (30, 10), 1)]
+
+
+def _flips_and_a_variance() -> Any:
+    f = lambda x: ga.sum(ga.flip(x, axis=-1)) + ga.var(x, axis=None)
+    return ga.value_and_grad(f), [given("float", (1, 1, 1, 1), 6)]
+
+
+def _a_copy_in_a_tile() -> Any:
+    """Samples lay along the axis of the step's result, not along that of what was copied."""
+    f = lambda x, w, b: ga.sum(ga.tanh(ga.broadcast_to(x, (9, 9, 9, 16)) @ w + b))
+    args = [given("float", s, k) for k, s in enumerate([(9, 9, 16), (16, 16), (16,)])]
+    return ga.value_and_grad(f, (0, 1, 2)), args
+
+
+FOUND: list[Callable[[], Any]] = [
+    _max_over_an_axis_of_one, _series_of_eigenvalues, _cotangents_of_a_part_and_of_the_whole,
+    _sums_of_parts, _flips_and_a_variance, _a_copy_in_a_tile,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FOUND, ids=lambda case: case.__name__.strip("_"))
+def test_found_before(case: Callable[[], Any]) -> None:
+    f, args = case()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        got, expected = ga.compile(f)(*args), f(*args)
+    for y, z in zip(*(ga.tree.flatten(v)[0] for v in (got, expected)), strict=True):
+        assert y.dtype == z.dtype
+        np.testing.assert_allclose(y.numpy(), z.numpy(), 1e-12, 1e-12)
