@@ -295,7 +295,12 @@ def _product(split: Split, step: Step, la: Any, lb: Any, ly: Any) -> None:
         shape = np.shape(x) if type(x) is not Abstract else x.shape
         for k, n in zip(labels, shape):
             sizes[k] = max(sizes.get(k, 1), n)
-    split.work += math.prod(sizes.values())
+    # In blocks of registers if the samples alone are the rows, the columns, or what is summed,
+    # and there is one product: only then are lanes of samples a gain.
+    sides = {k: (k in la, k in lb, k in ly) for k, n in sizes.items() if n > 1}
+    alike = [k for k in sides if sides[k] == sides[label]]
+    if alike == [label] and (True, True, True) not in sides.values():
+        split.work += math.prod(sizes.values())
     if label in ly:
         split.axis[y] = ly.index(label)
     else:
