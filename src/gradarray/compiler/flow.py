@@ -41,6 +41,7 @@ class LoopBody(Body):
         self.going: Any = None  # does a while_loop go on?
         self.stacks: dict[Abstract, Any] = {}  # values here: outside, along a first axis
         self.made: dict[Abstract, Run] = {}  # the first loop that has a value
+        self.totals: set[Abstract] = set()  # carries that begin with zero, and are added to
         self.leaves: dict[Grad, Abstract] = {}
         self.handles: dict[Grad, GradArray] = {}  # of leaves: the stack, on the graph outside
 
@@ -116,6 +117,7 @@ class Run:
         for v in (*self.carry, *(v for s in steps for v in s.values)):
             body.made.setdefault(v, self)
         counted = body.turns is not None and not self.until
+        sums = tuple(k for k, v in enumerate(self.carry) if v in body.totals)
         operands = [*starts, *stacks, *[body.sources[v] for v in around]]
         params: dict[str, Any] = {"body": self.program, "carry": len(self.carry)}
         forms = [_form(v) for v in self.carry]
@@ -125,7 +127,7 @@ class Run:
             forms.append(((), np.dtype(np.int64)))
         else:
             params |= {"along": len(along), "length": body.length, "reverse": self.reverse}
-            params["counted"] = counted
+            params |= {"counted": counted, "sums": sums}
             operands += [body.turns] * counted
         op = ScanGrad if cond is None else WhileGrad
         self.step = step_of(op, operands, params)
@@ -311,7 +313,9 @@ class Walk:
     def fresh(self, bar: Any) -> Any:
         """A sum over the steps, which begins with zero."""
         b = base(self._full(bar)) if self.recorded else bar
-        return self.input(self.zero(b.shape, b.dtype), False)
+        total = self.input(self.zero(b.shape, b.dtype), False)
+        self.body.totals.add(self.carry[-1])
+        return total
 
     def leaving(self, c: Any, like: Abstract | None = None) -> Any:
         if c is None:

@@ -19,9 +19,12 @@ from .program import Program, interpret
 
 def _scan(
     *operands: Any, body: Program, carry: int, along: int, length: int, reverse: bool,
-    counted: bool,
+    counted: bool, sums: tuple[int, ...],
 ) -> tuple[Any, ...]:  # fmt: skip
-    """carry, stacks: the body at every step, forward or in reverse, up to a count if it has one."""
+    """carry, stacks: the body at every step, forward or in reverse, up to a count if it has one.
+
+    `sums` are the carries that begin with zero and that every step adds to.
+    """
     run = interpret(body)
     count = length
     if counted:

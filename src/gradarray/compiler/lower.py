@@ -189,6 +189,10 @@ class Lowering:
         buffer = Buffer(math.prod(shape), np.dtype(dtype), turn=self.turn)
         return View(buffer, 0, shape, contiguous(shape))
 
+    def fresh_for(self, v: Abstract, turns: int | None = None) -> View:
+        """Memory for a value, or for as many as there are turns of a loop, along a first axis."""
+        return self.fresh(v.shape if turns is None else (turns, *v.shape), v.dtype)
+
     def memory(self, x: Any) -> View:
         """Where a value lies; what was inline is stored by its group."""
         if type(x) is not Abstract:

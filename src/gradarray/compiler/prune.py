@@ -70,6 +70,7 @@ def _loop(step: Step, needed: set[Abstract]) -> Step:
         params["cond"] = Program(inputs, cond.steps, cond.outputs, cond.constants)
     else:
         params["along"] = sum(k < n + p["along"] for k in around)
+        params["sums"] = tuple(at for at, k in enumerate(kept) if k in p["sums"])
     new = Step(step.op, (*[step.operands[k] for k in places], *tail), params, step.line)
     new.several = True
     values = [step.values[k] for k in kept]

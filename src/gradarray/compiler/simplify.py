@@ -18,6 +18,7 @@ from ..ops.contract import MatMulGrad
 from ..ops.control import AliasGrad
 from ..ops.create import CopyGrad
 from ..ops.einsum import ContractGrad
+from ..ops.reduce import SumGrad
 from ..ops.shape import AsTypeGrad, BroadcastToGrad, ExpandDimsGrad, ReshapeGrad, TransposeGrad
 from .abstract import Abstract
 from .program import Program, Step
@@ -209,6 +210,21 @@ def _same_shape(r: Rewriter, step: Step) -> Any:
     """x in the shape that it has -> x."""
     x = step.operands[0]
     return x if type(x) is Abstract and x.shape == step.values[0].shape else None
+
+
+@row(ReshapeGrad)
+def _sum_without_axes(r: Rewriter, step: Step) -> Any:
+    """A sum that keeps its axes, and then loses them -> a sum that does not keep them."""
+    before = r.made_by(step.operands[0], SumGrad)
+    if before is None or not before.params["keepdims"]:
+        return None
+    x, axes = before.operands[0], before.params["axis"]
+    gone = {a % np.ndim(x) if type(x) is not Abstract else a % x.ndim for a in axes}
+    shape = tuple(n for a, n in enumerate(np.shape(x) if type(x) is not Abstract else x.shape)
+                  if a not in gone)  # fmt: skip
+    if shape != step.values[0].shape:
+        return None
+    return r.emit(SumGrad, x, **{**before.params, "keepdims": False})
 
 
 @row(TransposeGrad)

@@ -41,7 +41,7 @@ class Split:
     axis: dict[Abstract, int] = field(default_factory=dict)
     sums: set[Abstract] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
-    sliced: set[Abstract] = field(default_factory=set)  # there before, read tile by tile
+    cut: set[Abstract] = field(default_factory=set)  # there before, read tile by tile
     work: int = 0  # multiplications in products
 
 
@@ -59,42 +59,44 @@ def splits_of(program: Program, without: set[Step]) -> list[Split]:
     """The splits of a program, the one with most work first; no step is in two."""
     found: list[Split] = []
     taken = set(without)
-    seeds = [v for v in (*program.inputs, *program.constants) if v not in program.states]
-    seeds = [v for v in seeds if v.ndim and v.shape[0] >= SHORTEST]
+    data = [v for v in (*program.inputs, *program.constants) if v not in program.states]
+    # Where there are loops, the first axis may count their steps, and the second the samples.
+    axes = (0, 1) if any(step.programs() for step in program.steps) else (0,)
+    seeds = [(v, a) for v in data for a in axes if v.ndim > a and v.shape[a] >= SHORTEST]
     while seeds:
-        tried = [_analysed(program, seed, taken) for seed in seeds]
+        tried = [_analysed(program, seed, axis, taken) for seed, axis in seeds]
         best = max(tried, key=lambda split: split.work)
         if best.work < LEAST:
             break
         found.append(best)
         taken.update(best.steps)
-        seeds = [v for v in seeds if v not in best.axis]
+        seeds = [(v, a) for v, a in seeds if v not in best.axis]
     return found
 
 
-def _analysed(program: Program, seed: Abstract, taken: set[Step]) -> Split:
-    """What follows if the first axis of this input counts samples."""
-    split = Split(seed.shape[0])
-    _slice(split, seed, -seed.ndim)
+def _analysed(program: Program, seed: Abstract, axis: int, taken: set[Step]) -> Split:
+    """What follows if this axis of an input counts samples."""
+    split = Split(seed.shape[axis])
+    sliced(split, seed, axis - seed.ndim)
     for step in program.steps:
         if step in taken or not any(x in split.axis for x in step.inputs):
             continue
         try:
-            _passed(split, step)
+            passed(split, step)
         except Together:
             continue
         split.steps.append(step)
     return split
 
 
-def _passed(split: Split, step: Step) -> None:
+def passed(split: Split, step: Step) -> None:
     """Find the axis of the step's results."""
     op = step.op
     if issubclass(op, Elementwise) and not step.several:
         axis = _broadcast_axis(split, step.operands, step.values[0])
         split.axis[step.values[0]] = axis
         return
-    rule = _RULES.get(op)
+    rule = RULES.get(op)
     if rule is None:
         raise Together
     rule(split, step)
@@ -114,16 +116,16 @@ def _broadcast_axis(split: Split, operands: tuple[Any, ...], y: Abstract) -> int
         shape = np.shape(x) if type(x) is not Abstract else x.shape
         known = type(x) is Abstract and x in split.axis
         if not known and len(shape) >= -found and shape[found] != 1:
-            _slice(split, x, found)
+            sliced(split, x, found)
     return found + y.ndim
 
 
-def _slice(split: Split, x: Any, axis: int) -> None:
+def sliced(split: Split, x: Any, axis: int) -> None:
     """Something with an axis of samples that is not made of them is read tile by tile."""
     if type(x) is not Abstract or x in split.sums:
         raise Together
     split.axis[x] = axis + x.ndim
-    split.sliced.add(x)
+    split.cut.add(x)
 
 
 def _same(split: Split, step: Step) -> None:
@@ -223,7 +225,7 @@ def _join(split: Split, step: Step) -> None:
         if type(x) is not Abstract or x not in split.axis:
             if type(x) is not Abstract:
                 raise Together
-            _slice(split, x, place - x.ndim)
+            sliced(split, x, place - x.ndim)
     if not new and axis == place:
         raise Together
     split.axis[y] = place + (new and axis <= place)
@@ -289,7 +291,7 @@ def _product(split: Split, step: Step, la: Any, lb: Any, ly: Any) -> None:
         if label in labels:
             shape = np.shape(x) if type(x) is not Abstract else x.shape
             if shape[labels.index(label)] != 1:
-                _slice(split, x, labels.index(label) - len(labels))
+                sliced(split, x, labels.index(label) - len(labels))
     sizes = {}
     for x, labels in zip(step.operands, (la, lb)):
         shape = np.shape(x) if type(x) is not Abstract else x.shape
@@ -315,7 +317,7 @@ def _planes(split: Split, step: Step) -> None:
     (axis,) = found
     for x in step.operands:
         if type(x) is not Abstract or x not in split.axis:
-            _slice(split, x, axis - _ndim(x))
+            sliced(split, x, axis - _ndim(x))
     split.axis[step.values[0]] = axis
 
 
@@ -325,7 +327,7 @@ def _convolution(split: Split, step: Step) -> None:
     sums = step.op is ConvWeightGrad
     for v in (x, second) if sums else (x,):
         if v not in split.axis:
-            _slice(split, v, -_ndim(v))
+            sliced(split, v, -_ndim(v))
         if split.axis[v]:
             raise Together
     y = step.values[0]
@@ -344,7 +346,7 @@ def _plane(x: Any) -> int:
     return math.prod(np.shape(x)[2:] if type(x) is not Abstract else x.shape[2:])
 
 
-_RULES: dict[Any, Any] = {
+RULES: dict[Any, Any] = {
     ConvGrad: _convolution, ConvTransposeGrad: _convolution, ConvWeightGrad: _convolution,
     UnfoldGrad: _planes, FoldGrad: _planes, WindowSumGrad: _planes, WindowSpreadGrad: _planes,
     MaxTap: _planes, TapPlaces: _planes, TapGather: _planes, TapScatter: _planes,

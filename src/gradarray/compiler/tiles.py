@@ -18,6 +18,7 @@ from .lower import Lowering, Memory, View, body_of, contiguous
 from .machine import host
 from .program import Program, Step
 from .split import Split
+from .split_loops import without_sums
 
 BIG = 1 << 20  # bytes of one value in a tile, beyond which tiles are small
 SMALL_TILE = 16
@@ -50,8 +51,21 @@ class Tile(Lowering):
         width = -(-shape[axis] // self.lanes) * self.lanes
         strides = [s * width for s in contiguous(others)]
         strides.insert(axis, 1)
-        buffer = Buffer(math.prod(others) * width, np.dtype(dtype))
+        buffer = Buffer(math.prod(others) * width, np.dtype(dtype), turn=self.turn)
         return View(buffer, 0, shape, tuple(strides))
+
+    def fresh_for(self, v: Abstract, turns: int | None = None) -> View:
+        axis = self.axis.get(v)
+        if turns is None:
+            return self.fresh(v.shape, v.dtype, axis)
+        return self.fresh((turns, *v.shape), v.dtype, None if axis is None else axis + 1)
+
+    def within(self, program: Program, known: dict[Abstract, View], turn: Any) -> Lowering:
+        low = Tile(program, self.shared, self.split, self.size, self.sums)
+        low.axis, low.turn = self.axis, turn
+        for v, view in known.items():
+            low.define(v, view, 0)
+        return low
 
     next_axis: int | None = None
 
@@ -81,7 +95,7 @@ class Tile(Lowering):
         return None
 
     def run(self, step: Step) -> None:
-        self.next_axis = self.axis.get(step.values[0])
+        self.next_axis = None if step.programs() else self.axis.get(step.values[0])
         super().run(step)
         self.next_axis = None
 
@@ -207,7 +221,7 @@ class _Region:
     ) -> list[Any]:
         """The statements of one tile: samples from start + the sum of turn * count on."""
         split = self.split
-        low = Tile(self.program, self.memory, split, size, sums)
+        low = Tile(self.program, self.memory, split, size, dict(sums))
         twins: dict[Abstract, Abstract] = {}
 
         def part(view: View, axis: int) -> View:
@@ -240,12 +254,26 @@ class _Region:
                 low.define(new, part(self.views[x], axis), 0)
             return new
 
-        for step in self.steps:
-            operands = tuple([twin(x, False) for x in step.operands])
+        def copied(step: Step, made: bool) -> Step:
+            """The step on values of the tile; `made` if its operands are."""
+            if step.programs():
+                step, terms = without_sums(step)
+                low.sums.update((x, low.sums[total]) for x, total in terms.items())
+            operands = tuple([twin(x, made) for x in step.operands])
             copy = Step(step.op, operands, step.params, step.line)
             copy.several = step.several
             copy.values = tuple([twin(v, True) for v in step.values])
-            low.run(copy)
+            if step.programs():
+                copy.params = {**step.params, "body": inside(step.params["body"])}
+            return copy
+
+        def inside(body: Program) -> Program:
+            steps = [copied(step, True) for step in body.steps]
+            ends = ([twin(v, True) for v in part] for part in (body.inputs, body.outputs))
+            return Program(next(ends), steps, next(ends), body.constants)
+
+        for step in self.steps:
+            low.run(copied(step, False))
         for v, view in self.escaping.items():
             _leave(low, twins[v], part(view, split.axis[v]))
         return body_of(low.items)

@@ -11,8 +11,8 @@ import numpy as np
 from ..abstract import Abstract
 from ..expr import cast
 from ..loop_ops import ScanGrad, SwitchGrad, WhileGrad
-from ..loops import Access, Branch, Buffer, Loop, Var, While
-from ..lower import Group, Host, Lowering, View, body_of, contiguous, rule
+from ..loops import Access, Branch, Loop, Var, While
+from ..lower import Group, Host, Lowering, View, body_of, rule
 from ..program import Program, Step
 from ..scalar import Unsupported
 from ..tiny import LANES
@@ -136,20 +136,18 @@ class _Carried:
         for v, x, y in zip(body.inputs, step.operands, body.outputs[: self.n]):
             at = saved.get(v) if known_length else None
             if at is None or v is y or v.size <= LANES:  # those stay in registers
-                now = end = low.fresh(v.shape, v.dtype)
+                now = end = low.fresh_for(v)
                 start, then = now, None
             else:
-                size, length = max(v.size, 1), var.extent
-                whole = View(
-                    Buffer((length + 1) * size, v.dtype), 0, v.shape, contiguous(v.shape)
-                )
-                moving = replace(whole, outer=((var, size),))
+                length = var.extent
+                whole = low.fresh_for(v, length + 1)
+                size = whole.strides[0]
+                moving = at_turn(whole, var)
                 now = replace(moving, offset=back * size)
                 then = replace(moving, offset=(1 - back) * size)
-                start = replace(whole, offset=back * length * size)
-                end = replace(whole, offset=(1 - back) * length * size)
-                shape = (length, *v.shape)
-                stack = View(whole.buffer, back * size, shape, contiguous(shape))
+                start = replace(moving, offset=back * length * size, outer=whole.outer)
+                end = replace(start, offset=(1 - back) * length * size)
+                stack = replace(whole, offset=back * size, shape=(length, *v.shape))
                 stacks[at] = (stack, None)
             low.append(copied(low.memory(x), start))
             self.now.append(now)
@@ -170,7 +168,7 @@ class _Carried:
                 continue
             source = low.memory(y)
             if source.buffer in present:
-                beside = low.fresh(now.shape, now.buffer.dtype)
+                beside = low.fresh_for(v)
                 leave(low, y, beside)
                 source = beside
             over.append((source, now))
@@ -209,7 +207,7 @@ def _stacks(
     """For each stack its memory, and the place of one turn; None where that is a carry's own."""
     out: list[tuple[View, View | None]] = []
     for v in values:
-        whole = low.fresh(v.shape, v.dtype)
+        whole = low.fresh_for(v)
         out.append((whole, at_turn(whole, var)))
     return out
 
