@@ -247,7 +247,7 @@ def test_a_training_step_of_recurrent_layers(layer: Any) -> None:
         step = wrapped(step)
         losses = [step(x) for _ in range(3)]
         known = step._versions.of if isinstance(step, Compiled) else {}
-        assert sum(map(len, known.values())) <= 2  # the first call finds no gradients, all others do
+        assert sum(map(len, known.values())) <= 2  # the first finds no gradients
         return [*numbers(losses), *numbers(list(layer.parameters()))]
 
     for x_, y_ in zip(trained(ga.compile), trained(lambda f: f), strict=True):
