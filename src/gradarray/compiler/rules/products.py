@@ -83,6 +83,8 @@ def _product(
         parts = {"stack": stack, "rows": rows, "columns": columns, "summed": summed}
         if _in_lanes(low, y, a, b, out, strides, size, parts, merged, lane, fresh):
             return None
+        if _turn_by_turn(low, y, a, b, out, strides, size, parts, lane, fresh):
+            return None
         _nest_in_lanes(low, y, a, b, out, strides, size, parts, lane, fresh)
         return None
     rows_, summed_, columns_ = merged
@@ -184,6 +186,37 @@ def _in_lanes(
                 (ms[2], 1), (ms[0], ks[0]), (bk, 1), "columns", not fresh,
             )
         )  # fmt: skip
+    low.define(y, out, low.append(items))
+    return True
+
+
+def _turn_by_turn(
+    low: Lowering, y: Abstract, a: View, b: View, out: View, strides: list[dict[Any, int]],
+    size: dict[Any, int], parts: dict[str, list[Any]], lane: Any, fresh: bool,
+) -> bool:  # fmt: skip
+    """Loops around a product in lanes: over axes that stand with the samples', as steps in time."""
+    beside = next(part for part in parts.values() if lane in part)
+    others = [k for k in (*beside, *parts["stack"]) if k != lane]
+    left = {name: [k for k in part if k not in others] for name, part in parts.items()}
+    if not others or math.prod(size[k] for part in left.values() for k in part) < SMALL:
+        return False
+    turns = [Var(size[k]) for k in others]
+
+    def moving(v: View, s: dict[Any, int]) -> View:
+        pairs = tuple((turn, s[k]) for turn, k in zip(turns, others) if s.get(k))
+        return replace(v, outer=(*v.outer, *pairs))
+
+    added = any(k in parts["summed"] for k in others)
+    merged = [_joined(left[name], size, strides) for name in ("rows", "summed", "columns")]
+    a, b, to = moving(a, strides[0]), moving(b, strides[1]), moving(out, strides[2])
+    alone = fresh and not added
+    if not _in_lanes(low, y, a, b, to, strides, size, left, merged, lane, alone):
+        return False
+    items: list[Any] = low.items.pop()
+    for turn in reversed(turns):
+        items = [Loop(turn, items)]
+    if fresh and added:
+        items = [Fill(out.buffer), *items]
     low.define(y, out, low.append(items))
     return True
 
