@@ -61,7 +61,7 @@ class Tile(Lowering):
         return self.fresh((turns, *v.shape), v.dtype, None if axis is None else axis + 1)
 
     def within(self, program: Program, known: dict[Abstract, View], turn: Any) -> Lowering:
-        low = Tile(program, self.shared, self.split, self.size, self.sums)
+        low = Tile(program, self.shared, self.split, self.size, self.targets)
         low.axis, low.turn = self.axis, turn
         for v, view in known.items():
             low.define(v, view, 0)
@@ -258,7 +258,7 @@ class _Region:
             """The step on values of the tile; `made` if its operands are."""
             if step.programs():
                 step, terms = without_sums(step)
-                low.sums.update((x, low.sums[total]) for x, total in terms.items())
+                low.targets.update((x, low.targets[total]) for x, total in terms.items())
             operands = tuple([twin(x, made) for x in step.operands])
             copy = Step(step.op, operands, step.params, step.line)
             copy.several = step.several
