@@ -25,5 +25,5 @@ def test_an_escaped_value_is_named(name):
 
     with pytest.raises(ga.GraphError, match="stores an array float64"):
         ga.compile(f)(ga.array([1.0, 2.0]))
-    with pytest.raises(ga.GraphError, match=r"float64\[2\], is used after the function was recor"):
+    with pytest.raises(ga.GraphError, match=r"float64\[2\] that was made while"):
         USES[name](leaked[0])
