@@ -10,6 +10,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from . import cache
+
 _lock = threading.Lock()  # LLVM's objects are shared by all compiles
 _number = itertools.count()
 
@@ -66,12 +68,18 @@ def _jit() -> Any:
 
 
 def object_code(text: str) -> bytes:
-    """LLVM's text as an object file; the text is verified first."""
-    with _lock:
-        _start()
-        module = llvm.parse_assembly(text)
-        module.verify()
-        return _machine().emit_object(module)
+    """LLVM's text as an object file, from the cache if it is there; it is verified first."""
+    target = host()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    name = cache.key(text, version, llvm.get_default_triple(), target.cpu, target.features)
+    code = cache.load(name)
+    if code is None:
+        with _lock:
+            module = llvm.parse_assembly(text)
+            module.verify()
+            code = _machine().emit_object(module)
+        cache.store(name, code)
+    return code
 
 
 def assembly(text: str) -> str:
