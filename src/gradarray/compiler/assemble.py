@@ -124,12 +124,30 @@ def needs_host(program: Program, step: Step) -> bool:
     if step.programs() and step.op in RULES:
         inside = [(part, s) for _, part in step.programs() for s in part.steps]
         return any(needs_host(part, s) for part, s in inside)
-    known: dict[Abstract, View] = {}
-    for x in step.inputs:
-        known[x] = View(Buffer(x.size, x.dtype), 0, x.shape, contiguous(x.shape))
-    low = Lowering(program, Memory(), known)
-    low.run(step)
-    return any(isinstance(item, Host) for item in low.items)
+    try:
+        form = step.op, tuple(map(_form, step.operands)), tuple(step.params.items())
+        found = _hosted.get(form)
+    except TypeError:  # a parameter that is no key
+        form, found = None, None
+    if found is None:
+        known: dict[Abstract, View] = {}
+        for x in step.inputs:
+            known[x] = View(Buffer(x.size, x.dtype), 0, x.shape, contiguous(x.shape))
+        low = Lowering(program, Memory(), known)
+        low.run(step)
+        found = any(isinstance(item, Host) for item in low.items)
+        if form is not None:
+            _hosted[form] = found
+    return found
+
+
+_hosted: dict[Any, bool] = {}
+
+
+def _form(x: Any) -> Any:
+    if type(x) is Abstract:
+        return x.shape, x.dtype, x.weak
+    return (x.shape, x.dtype) if isinstance(x, np.ndarray) else (type(x), x)
 
 
 def _take_whole(low: Lowering, left: list[Step], of: dict[Step, Split]) -> list[Step]:

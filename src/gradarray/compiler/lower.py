@@ -242,7 +242,7 @@ class Lowering:
             if (
                 isinstance(g, Group)
                 and g.shape == shape
-                and len(g.views) + len(g.stores) < MOST_LOADS
+                and (not shape or len(g.views) + len(g.stores) < MOST_LOADS)
                 and (summed is None or g.summed in (None, summed))
             ):
                 return k

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import message
 from . import loops, pool
+from .apart import apart
 from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
 from .emit import Entry, Module, attributes
@@ -51,10 +52,10 @@ class Native:
             Entry(module, name, (self.own_at, self.own_size)).write(body)
         products = "".join(_PRODUCTS[name] for name in sorted(module.products))
         self.text = module.text() + products + attributes(self.target)
-        shared = pool.symbols() if module.shares else {}
-        loaded = None
-        if names:
-            loaded = Loaded(object_code(self.text), tuple(names), _symbols() | shared)
+        symbols = pool.symbols() if module.shares else {}
+        if module.products:
+            symbols |= _symbols()
+        loaded = Loaded(object_code(self.text), tuple(names), symbols) if names else None
         self.loaded = loaded
         self.addresses = [loaded.addresses[name] for name in names] if loaded else []
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -69,8 +70,8 @@ class Native:
         self.lowering, self.parts = low, _cut(low.items)
         self.hosted = any(isinstance(part, Host) for part in self.parts)
         bodies = [body_of(part) for part in self.parts if isinstance(part, list)]
-        self.bodies = [in_chunks(body) for body in bodies]
-        self.commit = in_chunks(body_of(low.commit))
+        self.bodies = [in_chunks(apart(body)) for body in bodies]
+        self.commit = in_chunks(apart(body_of(low.commit)))
         self.cost = sum(map(cost_of, [*self.bodies, self.commit]), Cost())
 
     # Memory ---------------------------------------------------------------------------------------
