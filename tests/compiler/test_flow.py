@@ -442,3 +442,25 @@ def test_a_neural_ode_on_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
 
     y = ga.array(RNG.normal(size=(20, 2)))
     same(ga.value_and_grad(loss, (0, 1, 2, 3, 4)), y, *ws)
+
+
+def looping(x: Any) -> Any:
+    def step(c: Any, _: Any) -> Any:
+        c = ga.cond(c > 0, lambda: ga.sin(c) * x + 1.5, lambda: c * c)
+        return c, c * x
+
+    c, ys = ga.scan(step, x, length=4)
+    return c + (ys * ys).sum()
+
+
+def test_taylor_series_and_laplacians_go_through_loops_and_branches() -> None:
+    same(lambda x: ga.jet(looping, (x,), ((1.0, 0.5, 0.25),)), S)
+    same(ga.grad(lambda x: ga.derivative(looping, 2)(x)), S)
+    same(ga.derivative(ga.grad(looping), 2), S)
+    same(ga.laplacian(lambda v: looping(v[0]) * looping(v[1])), C[:2])
+    growing = lambda x: ga.while_loop(lambda c: c < 9.0, lambda c: c * c * x + 1.2, x + 1)
+    same(ga.derivative(growing, 3), S)
+    program = lambda n: steps_of(
+        ga.derivative(lambda x: ga.scan(lambda c, _: (ga.sin(c) * x, None), x, length=n)[0], 3), S
+    )
+    assert program(5) == program(50)

@@ -78,6 +78,7 @@ class Choice:
         self.leaves = list(leaves)
         parents = (*[h._node for h in leaves.values()], *outside)
         node = node_of(SwitchGrad, parents, values, self)
+        self.values = list(values)
         return [
             wrap(v, GradArray, pick(node, k) if node is not None and moves[k] else None)
             for k, v in enumerate(values)
@@ -87,7 +88,7 @@ class Choice:
         parents = node.parents
         ends = [*self.leaves, *parents[len(self.leaves) :]]
 
-        def through(branch: Body, row: list[Any], walk: _Walk) -> list[Any]:
+        def through(branch: Body, row: list[Any], walk: ChoiceWalk) -> list[Any]:
             seeds: dict[Grad, Any] = {}
             for y, c in zip(row, walk.given):
                 if c is not None and isinstance(y, GradArray) and y._node is not None:
@@ -96,12 +97,12 @@ class Choice:
             arrived = pull.sweep(branch.order(seeds), seeds, variant)
             return [arrived.get(end, seeds.get(end)) for end in ends]
 
-        return tuple(self._walked(_Walk(variant, bars), through))
+        return tuple(self.walked(ChoiceWalk(variant, bars), through))
 
     def _push(self, variant: int, node: Any, x_dots: Any) -> Any:
         leaves = self.leaves
 
-        def through(branch: Body, row: list[Any], walk: _Walk) -> list[Any]:
+        def through(branch: Body, row: list[Any], walk: ChoiceWalk) -> list[Any]:
             tangents = {}
             for end, dot in zip([*leaves, *node.parents[len(leaves) :]], walk.given):
                 if dot is not None and end is not None:
@@ -110,13 +111,13 @@ class Choice:
             found = push.sweep(branch.order(nodes), tangents, variant)
             return [found.get(n) if n is not None else None for n in nodes]
 
-        walk = _Walk(variant, x_dots)
-        dots = self._walked(walk, through)
+        walk = ChoiceWalk(variant, x_dots)
+        dots = self.walked(walk, through)
         zeros = [np.zeros(*form) for form in node.metas[0]]
         zeros = [wrap(z) if walk.recorded else z for z in zeros]
         return tuple(z if dot is None else dot for z, dot in zip(zeros, dots))
 
-    def _walked(self, walk: _Walk, through: Callable[..., list[Any]]) -> list[Any]:
+    def walked(self, walk: ChoiceWalk, through: Callable[..., list[Any]]) -> list[Any]:
         """What a walk gives in the branch that is taken; None where it gives nothing in any."""
         rows = []
         for branch, row in zip(self.branches, self.results):
@@ -139,13 +140,8 @@ class Choice:
             out[k] = with_levels(value, walk.levels) if walk.recorded else value
         return out
 
-    def _again(self, node: Any, variant: int) -> Any:
-        raise GraphError(
-            message("cond", "Taylor series do not go through a compiled branch.", "Use ga.where.")
-        )
 
-
-class _Walk:
+class ChoiceWalk:
     """What a sweep brings to a branching node."""
 
     def __init__(self, variant: int, given: Any) -> None:

@@ -168,6 +168,7 @@ class Run:
         stacks = [body.stack_handle(leaf)._node for leaf in self.along]
         outside = [*[body.around[leaf]._node for leaf in around], *outside]
         self.node = node_of(ScanGrad, (*heads, *stacks, *outside), values, self)
+        self.values = list(values)
         return [self._picked(v, k) for k, v in enumerate(values)]
 
     def _picked(self, value: Any, which: int) -> GradArray:
@@ -183,6 +184,7 @@ class Run:
             return wrap(value)
         self.results.append(wrap(v, GradArray, leaf))
         self.node.metas[0].append((value.shape, value.dtype))
+        self.values.append(value)
         return self._picked(value, len(self.results) - 1)
 
     # The reverse walk -----------------------------------------------------------------------------
@@ -265,15 +267,6 @@ class Run:
         for k, value in zip(places, walk.run(results, self.reverse, self), strict=True):
             out[k] = value
         return tuple(out)
-
-    def _again(self, node: Any, variant: int) -> tuple[list[GradArray], int]:
-        raise GraphError(
-            message(
-                self.step.op.name,
-                "Taylor series do not go through a compiled loop.",
-                "Take jvp or grad several times, or write the loop as Python's for.",
-            )
-        )
 
 
 class Walk:
@@ -404,15 +397,14 @@ class Unbounded:
     where_saved: dict[int, int] = {}
 
     def __init__(self) -> None:
-        self.pulls = [self._refuse] * 3
-        self._again = self._refuse
+        self.pulls = [self.refuse] * 3
 
     def pull(self, variant: int, needed: tuple[bool, ...]) -> Any:
-        return self._refuse
+        return self.refuse
 
     push = pull
 
-    def _refuse(self, *args: Any) -> Any:
+    def refuse(self, *args: Any) -> Any:
         raise GraphError(
             message(
                 "while_loop",

@@ -12,13 +12,13 @@ import numpy as np
 from .. import graph, tree
 from ..array import GradArray, wrap
 from ..errors import GraphError, message
-from . import control
+from . import control, flow_series
 from .abstract import Abstract
 from .leaks import refuse_leaks
 from .program import Program
 from .trace import Bound, Trace, tracing
 
-_FLOW = control  # imported for what it declares
+_FLOW = control, flow_series  # imported for what it declares
 
 
 @dataclass
