@@ -17,7 +17,7 @@ class Told(ga.Model):
     def __init__(self, **values):
         super().__init__(ga.nn.Linear(1, 1))
         self.values, self.steps = values, 0
-        self.compile(ga.optim.SGD(self.parameters(), lr=1.0), "mse")
+        self.compile(ga.optim.SGD(self.parameters(), lr=1.0), "mse", run_eagerly=True)
 
     def train_step(self, data):
         self.module.bias.grad = [-1.0]  # each step adds the learning rate to the bias

@@ -21,7 +21,8 @@ from tests.train.common import LABELS, X, Y, equal, make, weights
 )
 def test_the_four_line_loop_gives_the_same_weights(optimizer, loss, outputs, y, shuffle):
     by_fit = make(outputs)
-    by_fit.compile(optimizer(by_fit.parameters()), loss, ["mae"] if outputs == 1 else ["accuracy"])
+    metrics = ["mae"] if outputs == 1 else ["accuracy"]
+    by_fit.compile(optimizer(by_fit.parameters()), loss, metrics, run_eagerly=True)
     by_fit.fit(X, y, batch_size=16, epochs=3, shuffle=shuffle, verbose=0)
 
     by_hand = make(outputs)

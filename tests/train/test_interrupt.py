@@ -69,14 +69,14 @@ def test_the_key_pressed_inside_a_step_lets_it_finish():
     ga.random.seed(7)
     model = Pressed(ga.nn.Linear(4, 8), ga.nn.Tanh(), ga.nn.Linear(8, 1))
     model.steps = 0
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=True)
     options = {"batch_size": 10, "shuffle": False, "verbose": 0}
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, epochs=5, **options)
     assert model.steps == 8 and model.history.epoch == [0]
 
     same = make()
-    same.compile("adam", "mse")
+    same.compile("adam", "mse", run_eagerly=True)
     batches = [(X[k : k + 10], Y[k : k + 10]) for k in (0, 10, 20, 30, 40, 0, 10, 20)]
     same.fit(batches, verbose=0)
     assert equal(weights(model), weights(same))

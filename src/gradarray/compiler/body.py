@@ -83,6 +83,9 @@ class Body(Trace):
         if handle._data.trace is not self and id(handle) not in self.touched:
             self.touched[id(handle)] = handle, handle._data, handle._node
 
+    def demand(self, x: Any, doubt: Any, check: Any) -> None:
+        """Inside a loop nothing is looked at."""
+
     def note(self, owner: Any) -> None:
         self.root.note(owner)
 

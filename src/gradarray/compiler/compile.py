@@ -23,7 +23,11 @@ MANY = 8
 
 
 class Compiled:
-    """A function that is recorded once for each form of its arguments."""
+    """A function that is recorded once for each form of its arguments.
+
+    `patience`: how many calls of a form are run op by op before it is recorded. `strict`: what does
+    not do the same at every call is refused. `once`: it is known to do the same.
+    """
 
     def __init__(
         self,
@@ -33,12 +37,13 @@ class Compiled:
         check: bool = False,
         run_eagerly: bool = False,
         patience: int = 0,
+        strict: bool = False,
         once: bool = False,
     ) -> None:
         functools.update_wrapper(self, f, updated=())
         self._f, self._check, self._once = f, check, once
         self.run_eagerly = run_eagerly
-        self._patience = patience
+        self._patience, self._strict = patience, strict
         self._static = _Statics(f, static_argnums, static_argnames)
         self._versions = Versions()
         # By instance, where the function is a method: gone with the instance.
@@ -53,7 +58,7 @@ class Compiled:
         return self._call(self._versions, args, kwargs, None)
 
     def _call(self, versions: Versions, args: Any, kwargs: Any, instance: Any) -> Any:
-        if self.run_eagerly or mode.trace is not None or mode.levels or mode.watchers or mode.raw:
+        if self.run_eagerly or _is_watched():
             # Part of a larger recording, or watched op by op.
             return self._f(*args, **kwargs) if instance is None else self._f(
                 instance.value, *args, **kwargs
@@ -70,6 +75,20 @@ class Compiled:
         if mode.grad:
             versions.enter = version.enter
         return version(leaves)
+
+    def prepared(self, instance: Any, *args: Any) -> Callable[[], Any] | None:
+        """The call f(instance, *args) ready to run; None where f itself is to run.
+
+        What is raised here comes from recording; nothing has changed then.
+        """
+        if self.run_eagerly or _is_watched():
+            return None
+        boxed = Static(instance)
+        leaves, form = tree.flatten(((boxed, *args), {}))
+        version = self._version(self._versions_for(instance), leaves, form, boxed)
+        if version is None or version.eager:
+            return None
+        return functools.partial(version, leaves)
 
     def _version(
         self, versions: Versions, leaves: Sequence[Any], form: tree.Structure, instance: Any
@@ -88,8 +107,9 @@ class Compiled:
             if met <= self._patience:
                 return None
             version = Version(
-                self._f, leaves, form, instance, self._check, self._once, Compiled
-            )
+                self._f, leaves, form, instance, check=self._check, strict=self._strict,
+                once=self._once, compiling=Compiled,
+            )  # fmt: skip
             versions.of.setdefault(key, []).append(version)
             versions.last = version
             self._say_if_many(versions, key, leaves, form)
@@ -187,10 +207,18 @@ class Versions:
         self.last: Version | None = None
         self.enter: Any = None  # the short way through the version that was called last
 
+    def __len__(self) -> int:
+        return sum(map(len, self.of.values()))
+
     def shown(self, what: str) -> str:
         if self.last is None:
             raise RuntimeError(message("show", "nothing is compiled yet.", "Call it once."))
         return self.last.show(what)
+
+
+def _is_watched() -> bool:
+    """Is this part of a larger recording, or looked at op by op?"""
+    return bool(mode.trace is not None or mode.levels or mode.watchers or mode.raw)
 
 
 def _itself(instance: Any) -> Any:

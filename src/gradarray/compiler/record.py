@@ -52,6 +52,7 @@ class Recorded:
     attached: list[int]  # outputs that are on the graph of what was given
     outside: list[tuple[GradArray, tuple[int, ...], Any, bool]]  # handle, form, needs gradient?
     gradients: list[tuple[Slot, bool]]  # had the handle a gradient?
+    demands: list[tuple[Abstract, Callable[[np.ndarray], None]]]  # what values may not be
     same: dict[int, int]  # arguments that are another one once more
     settings: list[tuple[Any, Any]]  # weak references to what has settings, and the settings
 
@@ -201,7 +202,7 @@ def _finished(trace: Trace, arguments: dict[int, int], result: Any) -> Recorded:
     ]
     return Recorded(
         program, list(reads.values()), writes, cleared, leaves, form, len(trace.suspects),
-        attached, outside, gradients, trace.same, settings,
+        attached, outside, gradients, trace.demands, trace.same, settings,
     )  # fmt: skip
 
 

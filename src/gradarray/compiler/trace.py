@@ -14,7 +14,7 @@ import gc
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -60,6 +60,7 @@ class Trace:
         self.open = True
         self.absorbing, self.otherwise = absorbing, otherwise
         self.same: dict[int, int] = {}
+        self.demands: list[tuple[Abstract, Callable[[np.ndarray], None]]] = []
         self.settings: dict[int, Any] = {}  # what has settings that were read: modules, groups
         self.steps: list[Step] = []
         self.bound: dict[int, Bound] = {}
@@ -142,6 +143,14 @@ class Trace:
         self.suspects += [v for v in values if type(v) is Abstract and not self.absorbing]
         return self.absorbing
 
+    def demand(self, x: GradArray, doubt: GradArray, check: Callable[[np.ndarray], None]) -> None:
+        """Look at each run, before anything is written: where `doubt` is NaN, check(values of x).
+
+        The check raises what the function raises for such values.
+        """
+        self.demands.append((self.read(x), check))
+        self.suspects += [self.read(doubt)] if not self.absorbing else []
+
     # Steps ----------------------------------------------------------------------------------------
 
     def run(self, op: type[Grad], raw: Any, params: dict[str, Any]) -> Any:
@@ -197,6 +206,8 @@ class Trace:
             bound.handle._data = bound.data
             bound.handle._node = bound.node
             bound.handle._gradient = bound.gradient
+        self.bound.clear()  # the program outlives the trace, and holds nothing of the user's
+        self.settings.clear()
 
     def is_temporary(self, bound: Bound) -> bool:
         """Is a bound handle held by nobody else, so that it can never hold another value?"""

@@ -12,13 +12,14 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, wrap
-from ..errors import message
+from ..errors import GraphError, message
 from ..graph import flags
 from .abstract import Abstract
 from .again import Again
 from .call import Call, own, places_of
 from .check import Checked
 from .native import Native
+from .program import Program, interpret
 from .record import (
     Output,
     Recorded,
@@ -51,6 +52,7 @@ class Version:
         form: tree.Structure,
         instance: Any = None,
         check: bool = False,
+        strict: bool = False,
         once: bool = False,
         compiling: Any = None,
     ) -> None:
@@ -59,7 +61,7 @@ class Version:
         self._leaves = [_kept(x, instance) for x in leaves]
         self._instance = None if instance is None else _reference(instance.value)
         self.varies = ""  # what is not the same at every call, in words
-        self.recorded = self._record(leaves, once)
+        self.recorded = self._record(leaves, strict, once)
         # What is on a graph and was walked inside is run op by op.
         walked = any(slot.gradient for slot, _ in self.recorded.writes)
         self.eager = walked and bool(self.recorded.attached)
@@ -86,7 +88,7 @@ class Version:
         self._absorbing: tuple[Recorded, Any] | None = None
         self._again: Again | None = None
 
-    def _record(self, leaves: Sequence[Any], once: bool) -> Recorded:
+    def _record(self, leaves: Sequence[Any], strict: bool, once: bool) -> Recorded:
         """The function recorded; twice, to see whether it does the same each time.
 
         The second time arrays that had a gradient have none, and the other way round: a step that
@@ -106,6 +108,8 @@ class Version:
                 s for s in first.cleared if (id(s.handle), s.argument) not in known
             ]
         self.varies = _differ(first, second)
+        if self.varies and strict:
+            raise GraphError(changed_each_time(f, self.varies))
         if self.varies:
             warnings.warn(changed_each_time(f, self.varies), stacklevel=5)
         for x in second.program.constants.values():
@@ -142,8 +146,13 @@ class Version:
             inputs[k] = None
             own(handle)
             inputs[k] = handle._data
-        values = self._run(inputs)
+        try:
+            values = self._run(inputs)
+        except (IndexError, ValueError):
+            self._look(inputs)
+            raise
         if values is None:
+            self._look(inputs)
             recorded, values = self._absorbed(leaves)
             inputs, places = [read(slot, leaves) for slot, _ in recorded.reads], {}
         handles: dict[int, GradArray] = {}
@@ -181,6 +190,13 @@ class Version:
                 owner._rebind(values[at], None if known is None else known._node)
             elif isinstance(owner, np.ndarray):
                 owner[...] = values[at]
+
+    def _look(self, inputs: list[Any]) -> None:
+        """Raise what the function raises for values like these."""
+        p = self.recorded.program
+        for x, check in self.recorded.demands:
+            alone = Program(p.inputs, p.steps, [x], p.constants).without_dead_steps()
+            check(np.asarray(interpret(alone)(inputs)[0]))
 
     def _absorbed(self, leaves: Sequence[Any]) -> tuple[Recorded, list[Any]]:
         """The same with absorbing products, in which a 0 wins over what is infinite."""

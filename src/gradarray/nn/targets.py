@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..array import GradArray, lift
+from ..array import GradArray, is_abstract, lift
 from ..errors import DTypeError, ShapeError, message
+from ..graph import mode
+from ..ops.compare import where
 from ..ops.functional import known
+from ..ops.reduce import any as any_of
 from ..ops.reduce import mean, sum
 from ..ops.shape import astype
 
@@ -100,13 +104,15 @@ def class_numbers(target: Any, classes: int, op: str, ignore: int | None = None)
                 "Cast it with target.astype(int).",
             )
         )
-    values = known(target)
-    if values is None:
-        return target
-    wrong = (values < 0) | (values >= classes)
-    if ignore is not None:
-        wrong &= values != ignore
-    if wrong.any():
+
+    def wrong_of(values: Any) -> Any:
+        wrong = (values < 0) | (values >= classes)
+        return wrong if ignore is None else wrong & (values != ignore)
+
+    def check(values: np.ndarray) -> None:
+        wrong = wrong_of(values)
+        if not wrong.any():
+            return
         at = tuple(int(k) for k in np.argwhere(wrong)[0])
         raise IndexError(
             message(
@@ -116,4 +122,10 @@ def class_numbers(target: Any, classes: int, op: str, ignore: int | None = None)
                 "the labels start at 1.",
             )
         )
+
+    values = known(target)
+    if values is not None:
+        check(values)
+    elif is_abstract(target) and target._base() is target:
+        mode.trace.demand(target, where(any_of(wrong_of(target)), math.nan, 0.0), check)
     return target

@@ -12,6 +12,7 @@ from .. import tree
 from ..array import GradArray
 from ..graph import no_grad
 from .callback import CallbackList
+from .compiled import Step
 from .data import Source, first_length, unpack
 from .interrupt import BetweenBatches
 from .metrics import Mean
@@ -79,12 +80,13 @@ def fit(
 ) -> None:
     """Train for these epochs."""
     last: dict[str, float] = {}
+    run = Step(model, "train_step")
     with BetweenBatches() as interrupt, modes(model, True):
         calls.call("on_train_begin")
         try:
             for epoch in epochs:
                 calls.call("on_epoch_begin", epoch)
-                logs = _train_epoch(model, train, calls, bar, epoch, interrupt)
+                logs = _train_epoch(model, run, train, calls, bar, epoch, interrupt)
                 if validation is not None and (epoch + 1) % validation_freq == 0:
                     found = test(model, validation, calls, None, interrupt.check)
                     logs |= {f"val_{name}": value for name, value in found.items()}
@@ -101,6 +103,7 @@ def fit(
 
 def _train_epoch(
     model: Model,
+    run: Step,
     train: Source,
     calls: CallbackList,
     bar: Progress,
@@ -115,7 +118,7 @@ def _train_epoch(
     watched = calls.watches("on_train_batch_end")
     for step, data in enumerate(train):
         calls.call("on_train_batch_begin", step)
-        report.add(model.train_step(data), data)
+        report.add(run(data), data)
         if not step:
             model.remember_input(unpack(data)[0])
         if watched:
@@ -137,13 +140,14 @@ def test(
     """The metrics over all batches, without training."""
     model.reset_metrics()
     report = Report()
+    run = Step(model, "test_step")
     with modes(model, False), no_grad():
         calls.call("on_test_begin")
         if bar is not None:
             bar.begin(source.total)
         for step, data in enumerate(source):
             calls.call("on_test_batch_begin", step)
-            report.add(model.test_step(data), data)
+            report.add(run(data), data)
             if calls.watches("on_test_batch_end"):
                 calls.call("on_test_batch_end", step, report.read())
             if bar is not None:
@@ -159,6 +163,7 @@ def test(
 def predict(model: Model, source: Source, calls: CallbackList, bar: Progress) -> Any:
     """The outputs for all batches, one after another."""
     outputs: list[Any] = []
+    run = Step(model, "predict_step")
     with modes(model, False), no_grad():
         calls.call("on_predict_begin")
         bar.begin(source.total)
@@ -166,7 +171,7 @@ def predict(model: Model, source: Source, calls: CallbackList, bar: Progress) ->
             calls.call("on_predict_batch_begin", step)
             if not step:
                 model.remember_input(unpack(data)[0])
-            outputs.append(tree.map(lambda a: a.numpy(), model.predict_step(data)))
+            outputs.append(tree.map(lambda a: a.numpy(), run(data)))
             calls.call("on_predict_batch_end", step)
             bar.update(step + 1)
         bar.end()

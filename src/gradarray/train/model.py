@@ -60,6 +60,7 @@ class Model(nn.Module):
     stop_training: bool = False
     _compiled: Any = None
     _input: Any = None
+    _unsettled = frozenset({"stop_training", "_input"})
 
     def __init__(self, module: nn.Module | None = None) -> None:
         super().__init__()
@@ -73,6 +74,9 @@ class Model(nn.Module):
                     )
                 )
             self.module = module
+
+    def _settings(self) -> Any:
+        return super()._settings(), id(self.optimizer), id(self._compiled)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if "module" not in self._modules:
@@ -99,9 +103,14 @@ class Model(nn.Module):
         loss: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        *,
+        run_eagerly: bool = False,
         **elsewhere: Any,
     ) -> None:
         """Choose the optimiser, the loss and the metrics for `fit` and `evaluate`.
+
+        Their steps (and that of `predict`) are compiled to native code, as `ga.compile` does it;
+        with `run_eagerly` they are carried out op by op, as they are where they cannot be compiled.
 
         `optimizer`: a name ("adam", with the defaults of `ga.optim`), or an instance made with the
         model's parameters. `loss`: a name ("mse", "cross_entropy"), a loss of `ga.nn`, which is
@@ -119,7 +128,7 @@ class Model(nn.Module):
         loss_fn = None if loss is None else named.loss(loss, self)
         plain, weighted = named.metrics(metrics, weighted_metrics, loss_fn)
         self.optimizer = chosen
-        self._compiled = _Compiled(loss_fn, plain, weighted, complete)
+        self._compiled = _Compiled(loss_fn, plain, weighted, complete, run_eagerly)
 
     @property
     def metrics(self) -> list[Metric]:
@@ -399,9 +408,15 @@ class _Compiled:
     """What `compile` chose; `complete`: it made the optimiser of all parameters."""
 
     def __init__(
-        self, loss: Any, metrics: list[Metric], weighted: list[Metric], complete: bool
+        self,
+        loss: Any,
+        metrics: list[Metric],
+        weighted: list[Metric],
+        complete: bool,
+        run_eagerly: bool,
     ) -> None:
         self.loss, self.metrics, self.weighted, self.complete = loss, metrics, weighted, complete
+        self.run_eagerly = run_eagerly
         self.mean_loss = Mean("loss")
 
 
