@@ -42,8 +42,9 @@ def refuse_leaks(trace: Trace, f: Callable[..., Any]) -> None:
         return
     gc.collect()  # what only a cycle held
     left = [x for x in [ref() for ref in refs] if x is not None]
-    for handle in _held_elsewhere(trace, young, left):
-        place = _place(handle, f, left)
+    elsewhere = _held_elsewhere(trace, young, left)
+    for handle in elsewhere:
+        place = _place(handle, f, {id(left), id(elsewhere)})
         if place:
             raise _refusal(handle._data, place)
 
@@ -102,10 +103,10 @@ def _young(trace: Trace) -> Iterator[GradArray]:
                 yield x
 
 
-def _place(x: Any, f: Callable[..., Any], skip: Any) -> str:
+def _place(x: Any, f: Callable[..., Any], skip: set[int]) -> str:
     """Who holds x from outside, in the user's words; '' if nobody but the recording."""
     for holder in gc.get_referrers(x):
-        if holder is skip or isinstance(holder, (FrameType, weakref.ref)):
+        if id(holder) in skip or isinstance(holder, (FrameType, weakref.ref)):
             continue
         if isinstance(holder, CellType):
             if holder in (getattr(f, "__closure__", None) or ()):
