@@ -109,7 +109,7 @@ def _place(x: Any, f: Callable[..., Any], skip: set[int]) -> str:
         if id(holder) in skip or isinstance(holder, (FrameType, weakref.ref)):
             continue
         if isinstance(holder, CellType):
-            if holder in (getattr(f, "__closure__", None) or ()):
+            if any(holder is cell for cell in getattr(f, "__closure__", None) or ()):
                 return "a variable of the function around it"
         elif type(holder) is dict:
             place = _in_dict(holder, x, f)
