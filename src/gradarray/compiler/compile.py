@@ -7,6 +7,7 @@ import inspect
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from .. import tree
@@ -161,6 +162,16 @@ class Compiled:
         """The version that was compiled last, as text."""
         return self._versions.shown(what)
 
+    def export(self, folder: Any, name: str | None = None) -> list[Path]:
+        """The version that was compiled last, as an object file with a C header and its weights.
+
+        Writes `name.o`, `name.h` and `name.weights` into the folder (`name`: the function's) and
+        gives their paths. The header says how it is called from C; state, parameters among it,
+        comes from the weights and changes in place. The code is for this processor and one thread.
+        Raises ValueError where a step cannot do without Python, and where a result is on a graph.
+        """
+        return self._versions.exported(folder, name or self._name().split(".")[-1])
+
     def __deepcopy__(self, memo: Any) -> Compiled:
         return self  # as functions are
 
@@ -190,6 +201,11 @@ class Method:
         """The version that was compiled last for this instance, as text."""
         return self.__func__._versions_for(self.__self__).shown(what)
 
+    def export(self, folder: Any, name: str | None = None) -> list[Path]:
+        """The version that was compiled last for this instance; see Compiled.export."""
+        versions = self.__func__._versions_for(self.__self__)
+        return versions.exported(folder, name or self.__func__._name().split(".")[-1])
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__func__, name)
 
@@ -214,6 +230,11 @@ class Versions:
         if self.last is None:
             raise RuntimeError(message("show", "nothing is compiled yet.", "Call it once."))
         return self.last.show(what)
+
+    def exported(self, folder: Any, name: str) -> list[Path]:
+        if self.last is None:
+            raise RuntimeError(message("export", "nothing is compiled yet.", "Call it once."))
+        return self.last.export(folder, name)
 
 
 def _is_watched() -> bool:

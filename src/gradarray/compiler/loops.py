@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from .expr import Expr, show
+from .expr import Expr
 
 _ids = itertools.count()
 
@@ -346,65 +346,6 @@ def _matrix(g: Gemm, access: Access) -> tuple[int, int, int]:
     if access is g.a:
         return (g.inner, g.rows, g.lda) if g.transpose_a else (g.rows, g.inner, g.lda)
     return (g.columns, g.inner, g.ldb) if g.transpose_b else (g.inner, g.columns, g.ldb)
-
-
-def text(body: list[Any], indent: str = "") -> str:
-    """The statements as a person reads them."""
-    lines: list[str] = []
-    for s in body:
-        if isinstance(s, Loop):
-            how = "parallel " if s.parallel else "backward " if s.backward else ""
-            end = s.var.extent if s.count is None else s.count
-            lines.append(f"{indent}{how}for {s.var.name} < {end}:")
-            lines.append(text(s.body, indent + "    "))
-        elif isinstance(s, While):
-            lines.append(f"{indent}{s.count} = {s.var.name} while {s.going}, by:")
-            lines.append(text(s.test, indent + "    "))
-            lines.append(f"{indent}do:")
-            lines.append(text(s.body, indent + "    "))
-        elif isinstance(s, Branch):
-            for k, body in enumerate(s.bodies):
-                lines.append(f"{indent}if {s.index} is {k}:")
-                lines.append(text(body, indent + "    "))
-        elif isinstance(s, Nest):
-            box = ", ".join(f"{v.name} < {v.extent}" for v in s.axes)
-            lines.append(f"{indent}nest {box}:  {s.label}".rstrip())
-            names = {x: str(a) for x, a in s.loads.items()}
-            for store in s.stores:
-                lines.append(f"{indent}    {store.to} = {_shown(store.value, names)}")
-            for one in s.sums:
-                mark = "=" if one.fresh else "+="
-                lines.append(
-                    f"{indent}    {one.to} {mark} {one.combine} of {_shown(one.value, names)}"
-                )
-        elif isinstance(s, Gemm):
-            a = f"{s.a}{'^T' if s.transpose_a else ''}"
-            b = f"{s.b}{'^T' if s.transpose_b else ''}"
-            lines.append(
-                f"{indent}{s.c} {'+=' if s.add else '='} {a} @ {b}"
-                f"  ({s.rows} x {s.inner} x {s.columns})"
-            )
-        elif isinstance(s, Contract):
-            lines.append(
-                f"{indent}{s.c} {'+=' if s.add else '='} {s.a} . {s.b}"
-                f"  ({s.rows} x {'.'.join(str(n) for n in (*[o[0] for o in s.outer], s.inner))}"
-                f" x {s.columns}, lanes along {s.lanes})"
-            )
-        elif isinstance(s, Turn):
-            lines.append(f"{indent}{s.to} = turned {s.of}  ({s.rows} x {s.columns})")
-        elif isinstance(s, Fill):
-            lines.append(f"{indent}{s.buffer.name}[:] = 0")
-        elif isinstance(s, Check):
-            lines.append(f"{indent}{s.flag.name}[0] |= a NaN in {s.of}  ({s.size})")
-    return "\n".join(lines)
-
-
-def _shown(x: Expr, names: dict[Expr, str]) -> str:
-    if x in names:
-        return names[x]
-    if x.op in ("leaf", "const"):
-        return show(x)
-    return f"{x.op}({', '.join(_shown(a, names) for a in x.args)})"
 
 
 def size_of(shape: tuple[int, ...]) -> int:

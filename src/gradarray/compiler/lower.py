@@ -75,6 +75,7 @@ class Group:
     stores: list[tuple[View, Expr]] = field(default_factory=list)
     sums: list[tuple[View, Expr, str, bool]] = field(default_factory=list)  # .., combine, fresh
     summed: tuple[int, ...] | None = None  # the axes of the sums
+    names: dict[str, int] = field(default_factory=dict)  # of the ops that meet here; how often
 
     def leaf(self, view: View) -> Expr:
         view = view.broadcast(self.shape)
@@ -161,6 +162,7 @@ class Lowering:
         self.ready: dict[Abstract, int] = dict.fromkeys(known, 0)
         # Sums that are added to what their places hold.
         self.targets: dict[Abstract, View] = {}
+        self.doing = "copy"  # the name of the op that is lowered
 
     def within(self, program: Program, known: dict[Abstract, View], turn: Any) -> Lowering:
         """The lowering of the body of a loop over `turn`: its memory is that of one turn."""
@@ -245,9 +247,13 @@ class Lowering:
                 and (not shape or len(g.views) + len(g.stores) < MOST_LOADS)
                 and (summed is None or g.summed in (None, summed))
             ):
-                return k
-        self.items.append(Group(shape))
-        return len(self.items) - 1
+                break
+        else:
+            k = len(self.items)
+            self.items.append(Group(shape))
+        names = self.items[k].names
+        names[self.doing] = names.get(self.doing, 0) + 1
+        return k
 
     def _bound(self, xs: Sequence[Any], shape: tuple[int, ...]) -> int:
         """The first item in which all of xs can be used in a box of this shape."""
@@ -345,6 +351,7 @@ class Lowering:
     def run(self, step: Step) -> None:
         """Lower one step."""
         op, count = step.op, len(self.items)
+        self.doing = op.name
         try:
             if op in RULES:
                 if RULES[op](self, step) is not NotImplemented:
@@ -405,7 +412,8 @@ def statements(group: Group) -> list[Any]:
         return Access(view.buffer, view.offset, pairs + view.outer)
 
     loads = {leaf: access(view) for leaf, view in zip(group.loads.values(), group.views)}
-    nest = Nest(vars_, loads, lane=lanes[0] if lanes else None)
+    label = ", ".join(name if n == 1 else f"{n} {name}" for name, n in group.names.items())
+    nest = Nest(vars_, loads, label=label, lane=lanes[0] if lanes else None)
     nest.stores = [Store(access(view), e) for view, e in group.stores]
     nest.sums = [Sum(access(view), e, combine, fresh) for view, e, combine, fresh in group.sums]
     return [nest]

@@ -88,11 +88,11 @@ class Native:
                 view.buffer.index = table
                 table += 1
                 self.results.append(view.buffer)
-        self._constants: list[tuple[int, np.ndarray]] = []
+        self.constants: list[tuple[int, np.ndarray]] = []
         for buffer in low.constants:
             buffer.index = table
             table += 1
-            self._constants.append((buffer.index, np.ascontiguousarray(buffer.data)))
+            self.constants.append((buffer.index, np.ascontiguousarray(buffer.data)))
         self.unused = table  # a place for what is looked at and not read
         shared: dict[Buffer, tuple[int, int]] = {}
         private: dict[Buffer, tuple[int, int]] = {}
@@ -126,7 +126,7 @@ class Native:
     def work(self) -> Work:
         """Memory for one call at a time."""
         table = np.zeros(self.unused + 1, np.int64)
-        for index, data in self._constants:
+        for index, data in self.constants:
             table[index] = data.ctypes.data
         return Work(_aligned(self.arena_size), table)
 
@@ -149,6 +149,20 @@ class Native:
             self._spare.append(work)
 
     def _run(self, work: Work, inputs: Sequence[Any]) -> list[Any] | None:
+        self.fill(work, inputs)
+        if not self.go(work):
+            return None
+        out = []
+        for view in self.lowering.outputs:
+            if isinstance(view, View):
+                y = work.given[view.buffer.index].reshape(view.shape)
+                out.append(y if y.shape else y[()])
+            else:
+                out.append(view)
+        return out
+
+    def fill(self, work: Work, inputs: Sequence[Any]) -> None:
+        """Give the step its inputs, and memory for its results."""
         table, given = work.table, work.given
         written = {self.lowering.inputs[k].index for k in self.places.values()}
         for buffer, x in zip(self.lowering.inputs, inputs):
@@ -160,6 +174,9 @@ class Native:
         for buffer in self.results:
             y = given[buffer.index] = np.empty(buffer.size, buffer.dtype)
             table[buffer.index] = y.__array_interface__["data"][0]
+
+    def go(self, work: Work) -> bool:
+        """Run on what was given; False where a NaN was found and nothing written."""
         arena_at, table_at = work.addresses
         for call in self._calls:
             if isinstance(call, Host):
@@ -169,17 +186,10 @@ class Native:
         self._check_status()
         flag = self.lowering.flag
         if flag is not None and work.arena[flag.offset]:
-            return None
+            return False
         if self._commit is not None:
             self._commit(arena_at, table_at)
-        out = []
-        for view in self.lowering.outputs:
-            if isinstance(view, View):
-                y = given[view.buffer.index].reshape(view.shape)
-                out.append(y if y.shape else y[()])
-            else:
-                out.append(view)
-        return out
+        return True
 
     def _check_status(self) -> None:
         """Raise where the code found that it could not go on as it should."""

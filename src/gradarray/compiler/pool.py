@@ -149,7 +149,7 @@ def _at(name: str, field: int = 0) -> str:
 def _text() -> str:
     shared = (_WORKER if can_share() else "") + _SHARE
     if not can_share():
-        shared = _ALONE
+        shared = SERIAL
     fields = {name: _at(name) for name in _WORDS}
     fields |= {f"job{k}": _at("job", k) for k in range(5)}
     pause, declared = "", ""
@@ -170,7 +170,7 @@ def _text() -> str:
 
 
 # One turn after the other, by the caller.
-_SERIAL = """
+_ONE_BY_ONE = """
 serial:
   br label %serial.head
 serial.head:
@@ -186,12 +186,12 @@ out:
 }
 """
 
-_ALONE = (
+SERIAL = (
     """
 define void @share(ptr %body, i64 %turns, ptr %arena, ptr %table, ptr %own, i64 %size) #0 {
   br label %serial
 """
-    + _SERIAL
+    + _ONE_BY_ONE
 )
 
 _WORKER = """
@@ -345,5 +345,5 @@ over:
   store atomic i64 0, ptr <taken> release, align 8
   br label %out
 """
-    + _SERIAL
+    + _ONE_BY_ONE
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +15,12 @@ from .. import tree
 from ..array import GradArray, wrap
 from ..errors import GraphError, message
 from ..graph import flags
+from . import report
 from .abstract import Abstract
 from .again import Again
 from .call import Call, own, places_of
 from .check import Checked
+from .export import export
 from .native import Native
 from .program import Program, interpret
 from .record import (
@@ -240,10 +243,36 @@ class Version:
 
     def show(self, what: str) -> str:
         """Its program or its code, as text."""
-        shown: Any = {"graph": self.recorded.program.show}
-        if what not in shown:
-            raise ValueError(message("show", f"{what!r} is none of {', '.join(shown)}."))
-        return shown[what]()
+        if what == "graph":
+            return self.recorded.program.show()
+        if what not in report.KINDS:
+            kinds = ", ".join(("graph", *report.KINDS))
+            raise ValueError(message("show", f"{what!r} is none of {kinds}."))
+        if self.eager:
+            return "It runs op by op: a result is on a graph that was walked inside."
+        run = self._run._run if isinstance(self._run, Checked) else self._run
+        inputs = [
+            np.full(v.shape, v.dtype.kind in "fc", v.dtype) if slot.handle is None or slot.gradient
+            else read(slot, ()) for slot, v in self.recorded.reads
+        ]  # fmt: skip
+        return report.shown(run, what, inputs)
+
+
+    def export(self, folder: Any, name: str) -> list[Path]:
+        """Write it as an object file, a header and weights (see export.py)."""
+        if self.eager or self.recorded.attached:
+            raise ValueError(
+                message(
+                    "export",
+                    "a result is on the graph of what requires a gradient, and C has no graph.",
+                    "Return x.detach(), or call it once inside ga.no_grad().",
+                )
+            )
+        run = self._run._run if isinstance(self._run, Checked) else self._run
+        values = [
+            None if slot.handle is None else read(slot, ()) for slot, _ in self.recorded.reads
+        ]
+        return export(folder, name, self.recorded, run, self._form, values)
 
 
 def _differ(first: Recorded, second: Recorded) -> str:
