@@ -19,6 +19,7 @@ from ...array import GradArray
 from ...compiler import passes, split
 from ...compiler.abstract import Abstract
 from ...compiler.compile import compile
+from ...compiler.follow import followed
 from ...compiler.native import Native
 from ...compiler.program import Program, interpret
 from ...compiler.record import Output, Recorded, Slot, record
@@ -59,6 +60,8 @@ def _judged(case: Case) -> None:
         got = _leaves(run(seen.compiled))
     except GraphError as why:
         raise Refused(str(why)) from why
+    if seen.native is not None:
+        followed(seen.native)
     bounds = Bounds(seen.recorded.program, seen.inputs)
     of = {id(leaf): bounds.at(at) for leaf, at in seen.results()}
     assert len(got) == len(expected), "another number of results"
@@ -68,6 +71,7 @@ def _judged(case: Case) -> None:
     if case.off:
         with passes.without(case.off):
             native = Native(seen.recorded.program)
+        followed(native)
         values = native([x.copy() if isinstance(x, np.ndarray) else x for x in seen.inputs]) or []
         for k, (x, y) in enumerate(zip(values, bounds.base, strict=True)):
             where = Where(f"compiled without {case.off!r}", f"output {k} of the program")
@@ -102,6 +106,7 @@ class Seen:
     def __init__(self) -> None:
         self.recorded: Any = None
         self.inputs: list[Any] = []
+        self.native: Native | None = None
         self._result: Any = None
         self._leaves: Sequence[Any] = ()
 
@@ -111,7 +116,9 @@ class Seen:
             recorded: Recorded = record(f, self._leaves, form, absorbing=False)
             self.recorded = recorded
             self.inputs = [np.copy(self._read(slot))[()] for slot, _ in recorded.reads]
-            self._result = compile(f)(*args)
+            compiled = compile(f)
+            self._result = compiled(*args)
+            self.native = getattr(compiled._versions.last, "_run", None)
             return self._result
 
         return call
