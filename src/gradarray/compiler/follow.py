@@ -21,7 +21,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .loops import (
-    Access, Branch, Buffer, Check, Contract, Fill, Gemm, Loop, Nest, Turn, Var, While, parts,
+    Access,
+    Branch,
+    Buffer,
+    Check,
+    Contract,
+    Fill,
+    Gemm,
+    Loop,
+    Nest,
+    Turn,
+    Var,
+    While,
+    parts,
 )  # fmt: skip
 from .lower import Host, View
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from . import cache
+from . import cache, passes
+from .fault import verified
 
 _lock = threading.Lock()  # LLVM's objects are shared by all compiles
 _number = itertools.count()
@@ -54,10 +55,10 @@ def _start() -> None:
 
 
 @functools.cache
-def _machine() -> Any:
+def _machine(careful: bool = True) -> Any:
     target = host()
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small"
+        cpu=target.cpu, features=target.features, opt=2 * careful, reloc="pic", codemodel="small"
     )
 
 
@@ -69,15 +70,16 @@ def _jit() -> Any:
 
 def object_code(text: str) -> bytes:
     """LLVM's text as an object file, from the cache if it is there; it is verified first."""
+    if not passes.is_on("code"):
+        with _lock:
+            return _machine(careful=False).emit_object(verified(text))
     target = host()
     version = ".".join(map(str, llvm.llvm_version_info))
     name = cache.key(text, version, llvm.get_default_triple(), target.cpu, target.features)
     code = cache.load(name)
     if code is None:
         with _lock:
-            module = llvm.parse_assembly(text)
-            module.verify()
-            code = _machine().emit_object(module)
+            code = _machine().emit_object(verified(text))
         cache.store(name, code)
     return code
 
@@ -86,9 +88,7 @@ def assembly(text: str) -> str:
     """LLVM's text as the assembly of this machine."""
     with _lock:
         _start()
-        module = llvm.parse_assembly(text)
-        module.verify()
-        return _machine().emit_assembly(module)
+        return _machine().emit_assembly(verified(text))
 
 
 class Loaded:

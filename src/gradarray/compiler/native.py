@@ -16,6 +16,7 @@ from .apart import apart
 from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
 from .emit import Entry, Module, attributes
+from .fault import blamed
 from .loop_ops import unfinished
 from .loops import Buffer
 from .lower import Host, View, body_of
@@ -38,6 +39,10 @@ class Native:
         self, program: Program, suspects: int = 0, places: dict[int, int] | None = None
     ) -> None:
         self.target, self.places = host(), places or {}
+        with blamed(program):
+            self._make(program, suspects, places)
+
+    def _make(self, program: Program, suspects: int, places: dict[int, int] | None) -> None:
         self._lower(assemble(program, suspects, places))
         late = cost_of(self.commit).seconds
         if late > LONG and 2 * late > self.cost.seconds:  # Ctrl-C would come too late

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from . import passes
 from .cost import cost_of
 from .expr import leaf
 from .loops import Access, Buffer, Gemm, Loop, Nest, Store, Sum, Var
@@ -20,6 +21,8 @@ LINE = 16  # elements: chunks begin where no two share a line of memory
 
 def in_chunks(body: list[Any]) -> list[Any]:
     """The body with its large nests and products in chunks."""
+    if not passes.is_on("chunks"):
+        return body
     out: list[Any] = []
     for s in body:
         large = isinstance(s, (Nest, Gemm)) and cost_of([s]).seconds > WORTH

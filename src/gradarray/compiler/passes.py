@@ -16,6 +16,8 @@ PASSES = {
     "simplify": "steps are rewritten into fewer and cheaper ones",
     "split": "steps that go sample by sample run in tiles of samples",
     "fuse": "values over one box of points share a nest",
+    "chunks": "large statements run in chunks, over threads",
+    "code": "LLVM takes its time to choose and to order instructions",
 }
 
 _off = threading.local()

@@ -15,6 +15,7 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ...compiler.fault import CompilerFault
 from .grow import grown
 from .judge import Refused, judge
 from .script import Case, call, given
@@ -78,7 +79,8 @@ def failure(case: Case) -> str:
         return f"difference: {error}"
     except Refused:
         raise
-    except Exception as error:
+    except Exception as fault:
+        error = fault.__cause__ if isinstance(fault, CompilerFault) and fault.__cause__ else fault
         last = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__} in {last.name}: {error}"
     return ""
