@@ -85,7 +85,7 @@ class Module:
             if flags.special:
                 if mode.trace is not None:
                     mode.trace.note(self)
-                if mode.watchers:
+                if mode.watchers or mode.trace is not None:
                     with inside(self):
                         return self._call_with_hooks(args, kwargs)
             if self._hooks or self._pre_hooks:

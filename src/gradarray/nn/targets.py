@@ -15,6 +15,7 @@ from ..ops.functional import known
 from ..ops.reduce import any as any_of
 from ..ops.reduce import mean, sum
 from ..ops.shape import astype
+from .calling import locate
 
 
 def floating(x: Any, op: str, what: str) -> Any:
@@ -127,5 +128,16 @@ def class_numbers(target: Any, classes: int, op: str, ignore: int | None = None)
     if values is not None:
         check(values)
     elif is_abstract(target) and target._base() is target:
-        mode.trace.demand(target, where(any_of(wrong_of(target)), math.nan, 0.0), check)
+        layers = mode.layers
+
+        def located(values: np.ndarray) -> None:
+            """The check, when the layers that asked for it have long returned."""
+            try:
+                check(values)
+            except IndexError as error:
+                for layer in reversed(layers):
+                    locate(layer, error)
+                raise
+
+        mode.trace.demand(target, where(any_of(wrong_of(target)), math.nan, 0.0), located)
     return target
