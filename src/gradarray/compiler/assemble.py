@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import expansions, passes, rules, split_loops, taps
+from . import expansions, passes, rules, simplify_gather, split_loops, taps
 from .abstract import Abstract
 from .commit import commit, late_steps, look_at_indices, look_for_nan
 from .expand import expanded
@@ -19,7 +19,7 @@ from .simplify import simplified
 from .split import Split, splits_of
 from .tiles import tiled
 
-_DECLARED = expansions, rules, split_loops, taps  # imported for what it declares
+_DECLARED = expansions, rules, simplify_gather, split_loops, taps  # imported for what it declares
 
 
 @dataclass

@@ -27,6 +27,7 @@ from ..transforms.checkpoint import RecomputedGrad
 from .abstract import Abstract
 from .body import Body, from_stacked, is_cheap, spread, stacked_base, with_levels
 from .hoist import Product, products_of
+from .kept import narrowest
 from .loop_ops import ScanGrad, UnboundedGrad, WhileGrad
 from .program import Program, Step
 
@@ -103,7 +104,8 @@ class Run:
         starts = [mode.trace.read(x) if isinstance(x, GradArray) else x for x in first]
         self.raw = [body.value(x) for x in self.results]
         own = set(self.carry)
-        stop = lambda v: v in own or self._is_kept(v)
+        narrow = narrowest(body, self.raw, lambda v: v in own or self._is_kept(v))
+        stop = lambda v: v in own or v in narrow or self._is_kept(v)
         steps, inputs = body.steps_for(self.raw, stop)
         along = [v for v in inputs if v not in own and v not in body.sources]
         around = [v for v in inputs if v in body.sources]
@@ -228,11 +230,15 @@ class Run:
                     results.append(walk.leaving(arrived[leaf]))
         factors = [v for one in itertools.chain(*later.values()) for v in (one.a, one.b)]
         factors = [v for v in dict.fromkeys(factors) if not self._is_kept(v)]
+        along = [k for k, place in enumerate(places) if n <= place < after]
+        stacked = {v: k for k in along if type(v := body.value(results[k])) is Abstract}
+        factors = [v for v in factors if v not in stacked]
         values = walk.run([*results, *factors], not self.reverse, self)
         out: list[Any] = [None] * len(parents)
         for k, value in zip(places, values):
             out[k] = None if parents[k] is None else value
         body.stacks.update(zip(factors, values[len(places) :]))
+        body.stacks.update((x, values[k]) for x, k in stacked.items() if later)
         for k, products in later.items():
             parts = [one.of_all(body.stack(one.a), body.stack(one.b)) for one in products]
             out[k] = functools.reduce(operator.add, parts)

@@ -31,6 +31,8 @@ ROWS: dict[Any, list[Row]] = {}
 
 
 def row(*ops: Any) -> Callable[[Row], Row]:
+    """A row for these ops; for Elementwise, it holds for each of them."""
+
     def declare(fn: Row) -> Row:
         for op in ops:
             ROWS.setdefault(op, []).append(fn)
@@ -95,12 +97,13 @@ class Rewriter:
         found = self._folded(step)
         if found is not None:
             return found
-        for fn in ROWS.get(step.op, ()):
+        rows = ROWS.get(step.op, [])
+        if issubclass(step.op, Elementwise):
+            rows = rows + ROWS[Elementwise]
+        for fn in rows:
             found = fn(self, step)
             if found is not None:
                 return found
-        if issubclass(step.op, Elementwise):
-            return _narrowed(self, step)
         return None
 
     def emit(self, op: Any, *operands: Any, **params: Any) -> Abstract:
@@ -277,6 +280,7 @@ def _slim(r: Rewriter, x: Any) -> Any:
     return inner
 
 
+@row(Elementwise)
 def _narrowed(r: Rewriter, step: Step) -> Any:
     """f(broadcast(a), b) -> f(a, b), broadcast if that is smaller."""
     if not any(r.made_by(x, BroadcastToGrad) for x in step.operands):
