@@ -43,6 +43,8 @@ class Kind(Grad, internal=True):
     form_rule: ClassVar[str] = "always"  # or "compare" (if they differ), "named" (by a rule)
     keeps_y_form: ClassVar[bool] = False
     one_result: ClassVar[bool] = False  # never a tuple
+    # beside(partial, its operand): the factor of a sweep that absorbs, where all operands move
+    beside: ClassVar[Any] = None
     library: ClassVar[bool] = False
     of: ClassVar[Any]  # its function, on operands and static parameters: see `short`
     made: ClassVar[Any]
@@ -202,17 +204,24 @@ class Elementwise(Kind):
         rule = cls.rule(i)
         if not isinstance(rule, Rule):
             return _scaled("c", rule)
-        env[f"P{i}"] = rule.fn
-        call = f"P{i}({plan.fetch(rule, i, variant, env)})"
-        return f"c * {call}" if variant == PLAIN_SWEEP else f"product(c, {call})"
+        factor = cls._factor(rule, plan, i, variant, env)
+        return f"c * {factor}" if variant == PLAIN_SWEEP else f"product(c, {factor})"
 
     @classmethod
     def push_one(cls, plan: Plan, i: int, variant: int, env: dict[str, Any]) -> str:
         rule = cls.rule(i)
         if not isinstance(rule, Rule):
             return _scaled(f"c[{i}]", rule)
+        return f"product(c[{i}], {cls._factor(rule, plan, i, variant, env)})"
+
+    @classmethod
+    def _factor(cls, rule: Rule, plan: Plan, i: int, variant: int, env: dict[str, Any]) -> str:
         env[f"P{i}"] = rule.fn
-        return f"product(c[{i}], P{i}({plan.fetch(rule, i, variant, env)}))"
+        call = f"P{i}({plan.fetch(rule, i, variant, env)})"
+        if cls.beside is None or variant == PLAIN_SWEEP or not all(plan.mask):
+            return call
+        env["beside"] = cls.beside
+        return f"beside({call}, {plan.value(i, variant)})"
 
 
 class Linear(Kind):

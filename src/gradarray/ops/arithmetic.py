@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from ..algebra import Elementwise, given
-from ..array import GradArray, lift
+from ..array import GradArray, is_foreign, lift
 from ..choices import choice
+from ..graph import mode
 from ..project import absorb_raw
 from ..record import apply
 from ..registry import arr, case, public
 from ..short import elementwise
 from .compare import equal, where
 from .complex import conj, is_complex
+from .logical import isinf, logical_and, logical_not
 
 __all__ = [
     "abs",
@@ -77,7 +79,27 @@ class MultiplyGrad(Elementwise):
 
     forward = operator.mul
     partials = (lambda b: b, lambda a: a)
+    beside = staticmethod(lambda b, a: flat_at_0_inf(b, a, b))
     tex = r"{a} \cdot {b}"
+
+
+def flat_at_0_inf(p: Any, a: Any, b: Any) -> Any:
+    """p, and 0 where a b is 0 times infinity: a is exactly 0, and b infinite.
+
+    Such a product has no value, but comes of functions like x log x, which is flat at 0 by choice.
+    """
+    return absorb(p, logical_not(logical_and(equal(a, 0), isinf(b)))) if _may_be_inf(p) else p
+
+
+def _may_be_inf(x: Any) -> bool:
+    """Is it not certain that all is finite? (The sum of what holds an infinity is not.)"""
+    if mode.trace is not None and (is_foreign(x) or isinstance(x, GradArray)):
+        return mode.trace.absorbing
+    if is_foreign(x):
+        return _may_be_inf(x.c[0])
+    data = x._base()._data if isinstance(x, GradArray) else x
+    total = np.add.reduce(data, axis=None) if isinstance(data, np.ndarray) else data
+    return total - total != 0
 
 
 multiply = elementwise(MultiplyGrad, numpy=np.multiply, method="__mul__")
@@ -143,6 +165,7 @@ class AbsorbGrad(Elementwise):
 
     forward = absorb_raw
     partials = (lambda b: b, lambda a: a)
+    beside = staticmethod(lambda b, a: flat_at_0_inf(b, a, b))
     tex = r"{a} \cdot {b}"
 
 

@@ -154,6 +154,7 @@ class Walk:
 
     def __init__(self, orders: Orders, *, wrapped: bool, absorbing: bool = False) -> None:
         self.orders, self.wrapped, self.absorbing = orders, wrapped, absorbing
+        self.absorbs = wrapped or absorbing
         plain = absorb_raw if absorbing else operator.mul
         self.product: Callable[[Any, Any], Any] = absorb if wrapped else plain
         self._memo: dict[Any, tuple[Any, Any]] = {}
@@ -505,6 +506,8 @@ def factors_of(
             rule = op.rule(k)
             if isinstance(rule, Rule):
                 rule = rule.fn(*arguments(op, rule.names, xs, params, y, metas))
+                if op.beside is not None and all(type(other) is Series for other in xs):
+                    rule = op.beside(rule, x)
             out.append((x, rule))
     return out
 

@@ -14,6 +14,7 @@ import numpy as np
 from .. import registry
 from ..algebra import given
 from ..array import GradArray
+from ..ops.arithmetic import flat_at_0_inf
 from ..ops.exponential import log, power
 from ..ops.powers import square
 from .series import RULES, UNSET, Make, OwnRule, Series, Walk, plus
@@ -34,12 +35,25 @@ def own_rule(*names: str) -> Callable[[OwnRule], OwnRule]:
 
 @own_rule("multiply")
 def _multiply(walk: Walk, xs: Sequence[Any], params: Any, y: Series) -> Make:
-    return lambda k: walk.convolved(xs[0], xs[1], k, walk.product)
+    return _product(walk, xs[0], xs[1], walk.product, walk.absorbs)
 
 
 @own_rule("absorb")
 def _absorb(walk: Walk, xs: Sequence[Any], params: Any, y: Series) -> Make:
-    return lambda k: walk.convolved(xs[0], xs[1], k, given.absorb)
+    return _product(walk, xs[0], xs[1], given.absorb, True)
+
+
+def _product(walk: Walk, a: Any, b: Any, product: Callable[..., Any], absorbs: bool) -> Make:
+    if not absorbs or type(a) is not Series or type(b) is not Series:
+        return lambda k: walk.convolved(a, b, k, product)
+
+    def make(k: int) -> Any:
+        total = walk.convolved(a, b, k, product)
+        if total is None:
+            return None
+        return flat_at_0_inf(flat_at_0_inf(total, a.c[0], b.c[0]), b.c[0], a.c[0])
+
+    return make
 
 
 @own_rule("square")

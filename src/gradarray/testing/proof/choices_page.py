@@ -21,8 +21,9 @@ behind it:
   `sqrt(x**2)` has then the slope of `abs(x)` at 0, and `sqrt(var(x))` that of `std(x)`.
 - **A function that is infinite has infinite derivatives**: `log` and `1/x` at 0, `rsqrt` at 0,
   `arctanh` at 1, `log1p` at -1. So has `a**b` with b < 0 at a = 0. A value of 0 · inf is NaN, as
-  in NumPy: `x * log(x)` is NaN at 0, and its slope is -inf, as that of x log x. `xlogy(x, x)` and
-  `entr(x)` are 0 there, with the slope of this table.
+  in NumPy, but its slopes are finite: a product of an exact 0 and an infinity is flat, in every
+  order. `x * log(x)` has at 0 the slope of `xlogy(x, x)` and `entr(x)`, which are 0 there, in
+  this table.
 
 A branch that is masked out needs none of this: `where(x > 0, log(x), 0)` has the derivative 0 at
 0 in every order, because a product in which one factor is exactly 0 is 0, whatever the other is.
