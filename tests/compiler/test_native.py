@@ -18,7 +18,7 @@ native_objects = pytest.mark.skipif(slots() is None, reason="another interpreter
 
 
 def short_way(step: Any) -> Callable[[Any, Any], Any]:
-    enter = step._versions.enter
+    enter = step._versions.short[0] if step._versions.short else None
     assert enter is not None
     return enter
 

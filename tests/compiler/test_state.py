@@ -172,3 +172,19 @@ def test_generators_of_ones_own_and_seeds():
 
     eager, compiled = both(make)
     same(compiled, eager)
+
+
+def test_a_result_on_the_graph_of_what_was_walked_inside():
+    """It runs op by op, again and again."""
+    w = ga.array([1.0, 2.0], requires_grad=True)
+
+    @ga.compile
+    def step(x):
+        w.zero_grad()
+        loss = (w * x).sum()
+        loss.backward()
+        return 2 * loss + (w * w).sum()
+
+    for _ in range(3):
+        same(step(ga.array([3.0, 4.0])).detach(), ga.array(27.0))
+        same(w.grad, ga.array([3.0, 4.0]))

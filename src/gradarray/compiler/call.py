@@ -19,7 +19,7 @@ from ..graph import flags
 from .abstract import Abstract
 from .gate import ABSENT, ANY, ITS_DATA, ITS_GRADIENT, THERE, Gate, Record
 from .lower import View
-from .native import LONG, Native
+from .native import LONG, Native, Work
 from .objects import ALIGNED, CONTIGUOUS, OWNED, WRITEABLE, slots
 from .record import Output, Recorded, Slot, Static, is_dynamic
 
@@ -78,35 +78,130 @@ class Call:
         method: bool, settled: Any,
     ) -> None:  # fmt: skip
         self.enter: Callable[[Any, Any], Any] | None = None
+        self.gate: Gate | None = None
         if slots() is None or native.hosted or recorded.attached:
             return
         writer = _Written(recorded, native, leaves, form, method, settled)
         if not writer.lines:
             return
         work = native.work()
-        arena, table = work.addresses
-        count = len(native.bodies)
-        flag, status = native.lowering.flag, native.lowering.status
-        gate = Gate(
-            writer.records, len(writer.given), arena, table, native.addresses[:count],
-            0 if flag is None else arena + flag.offset,
-            native.addresses[count] if len(native.addresses) > count else 0,
-            native.cost.seconds > LONG, 0 if status is None else status.data.ctypes.data,
-        )  # fmt: skip
-        writer.names["held"] = work, gate, native  # for as long as the function lives
-        writer.names["gate"] = gate.call
+        self.work, self.gate = work, gate_of(native, work, writer.records, len(writer.given))
+        writer.names["held"] = self, native  # for as long as the function lives
+        writer.names["gate"] = self.gate.call
         exec(compile("\n".join(writer.lines), "<a compiled call>", "exec"), writer.names)
         self.enter = writer.names["enter"]
 
 
-class _Written:
+def gate_of(
+    native: Native, work: Work, records: Sequence[Record], given: int, before: int = 0,
+    moves: int = 0,
+) -> Gate:  # fmt: skip
+    """A way into native code with this memory."""
+    arena, table = work.addresses
+    count = len(native.bodies)
+    flag, status = native.lowering.flag, native.lowering.status
+    return Gate(
+        records, given, arena, table, native.addresses[:count],
+        0 if flag is None else arena + flag.offset,
+        native.addresses[count] if len(native.addresses) > count else 0,
+        native.cost.seconds > LONG, 0 if status is None else status.data.ctypes.data,
+        before, moves,
+    )  # fmt: skip
+
+
+class Reads:
+    """The records of what a step reads, and of what else must be as it was."""
+
+    def __init__(self, recorded: Recorded, native: Native, leaves: Sequence[Any]) -> None:
+        self.recorded, self.native, self.leaves = recorded, native, leaves
+        self.records: list[Record] = []
+        self.argument: dict[int, str] = {}
+        self.given: list[str] = []  # what the gate is called with
+
+    def _pass(self, name: str) -> int:
+        if name not in self.given:
+            self.given.append(name)
+        return self.given.index(name)
+
+    def read(self) -> None:
+        """A record for every array that is read, and for what else must be as it was."""
+        written = set(self.native.places.values())
+        buffers = self.native.lowering.inputs
+        gradients = {
+            (id(slot.handle), slot.argument): THERE if had else ABSENT
+            for slot, had in self.recorded.gradients
+        }
+        needs = {id(handle): need for handle, _, _, need in self.recorded.outside}
+        known = set()
+        for k, (slot, value) in enumerate(self.recorded.reads):
+            if self._is_elsewhere(slot):
+                continue
+            record = self.record(slot)
+            record.index = buffers[k].index
+            self._form(record, value.shape, value.dtype, value.weak)
+            if k in written:
+                record.flags, record.references, record.scalar = _WRITE, 1, None
+            if not slot.gradient:
+                record.gradient = gradients.pop((id(slot.handle), slot.argument), ANY)
+            if slot.handle is not None and not slot.gradient:
+                record.node = THERE if needs.pop(id(slot.handle)) else ABSENT
+            known.add((id(slot.handle), slot.argument, slot.gradient))
+            self.records.append(record)
+        for k in self.argument:
+            if (id(None), k, False) not in known and k not in self.recorded.same:
+                record = self.record(Slot(None, k, False))
+                leaf = self.leaves[k]
+                weak = type(leaf) if type(leaf) in (float, complex) else None
+                self._form(record, np.shape(leaf) if weak else leaf.shape,
+                           np.dtype(weak) if weak else leaf.dtype, weak)  # fmt: skip
+                record.gradient = gradients.pop((id(None), k), ANY)
+                self.records.append(record)
+        for handle, shape, dtype, need in self.recorded.outside:
+            if id(handle) in needs:
+                record = self.record(Slot(handle, -1, False))
+                self._form(record, shape, dtype, None)
+                record.node = THERE if need else ABSENT
+                record.gradient = gradients.pop((id(handle), -1), ANY)
+                self.records.append(record)
+        for slot, had in self.recorded.gradients:
+            if (id(slot.handle), slot.argument) in gradients and not self._is_elsewhere(slot):
+                record = self.record(Slot(slot.handle, slot.argument, False))
+                record.gradient = THERE if had else ABSENT
+                self.records.append(record)
+
+    def _form(self, record: Record, shape: Any, dtype: np.dtype, weak: type | None) -> None:
+        if record.index is None:
+            record.index = self.native.unused
+        record.shape, record.flags = shape, _READ
+        record.dtype = None if weak else _plain(dtype)
+        if not shape:
+            record.scalar = weak or dtype.type
+
+    def _is_elsewhere(self, slot: Slot) -> bool:
+        """Is this an argument that is not among those given to the gate?"""
+        return slot.handle is None and slot.argument not in self.argument
+
+    def record(self, slot: Slot) -> Record:
+        """Where it is found."""
+        through = ITS_GRADIENT if slot.gradient else ITS_DATA
+        if slot.handle is not None:
+            return Record(None, holder=slot.handle, through=through)
+        leaf = self.leaves[slot.argument]
+        at = self._pass(self.argument[slot.argument])
+        if not isinstance(leaf, GradArray):
+            return Record(None, at)
+        node = THERE if leaf._node is not None else ABSENT
+        return Record(None, at, through=through, type=type(leaf), node=node)
+
+
+class _Written(Reads):
     """The text of a call, the objects it names, and the records of the gate."""
 
     def __init__(
         self, recorded: Recorded, native: Native, leaves: Sequence[Any], form: tree.Structure,
         method: bool, settled: Any,
     ) -> None:  # fmt: skip
-        self.recorded, self.native, self.leaves = recorded, native, leaves
+        super().__init__(recorded, native, leaves)
         self.method = method
         self.names: dict[str, Any] = {
             "MISS": MISS, "GradArray": GradArray, "new": GradArray.__new__, "empty": np.empty,
@@ -115,17 +210,14 @@ class _Written:
         self.lines: list[str] = ["def enter(args, kwargs):"]
         if recorded.settings:
             self.put("if flags.settings != settled.at: return MISS")
-        self.given: list[str] = []  # what the gate is called with
-        self.records: list[Record] = []
-        self.argument: dict[int, str] = {}
         self._count = 0
         try:
             self._unpacked(form)
-            self._reads()
+            self.read()
             made = self._results()
             self.put(f"if gate({', '.join(self.given)}): return MISS")
             self._end(made)
-        except _Unusual:
+        except Unusual:
             self.lines = []
 
     def put(self, line: str) -> None:
@@ -178,7 +270,7 @@ class _Written:
             self.put(f"if type({name}) is not {form.kind.__name__}: return MISS")
             self._children(name, form, found)
         else:
-            raise _Unusual
+            raise Unusual
 
     def _children(self, name: str, form: tree.Structure, found: list[str]) -> None:
         self.put(f"if len({name}) != {len(form.children)}: return MISS")
@@ -191,77 +283,6 @@ class _Written:
             self.put(f"{', '.join(names)}, = {name}")
         for child, part in zip(names, form.children):
             self._tree(child, part, found)
-
-    # Arrays ---------------------------------------------------------------------------------------
-
-    def _pass(self, name: str) -> int:
-        if name not in self.given:
-            self.given.append(name)
-        return self.given.index(name)
-
-    def _reads(self) -> None:
-        """A record for every array that is read, and for what else must be as it was."""
-        written = set(self.native.places.values())
-        buffers = self.native.lowering.inputs
-        gradients = {
-            (id(slot.handle), slot.argument): THERE if had else ABSENT
-            for slot, had in self.recorded.gradients
-        }
-        needs = {id(handle): need for handle, _, _, need in self.recorded.outside}
-        known = set()
-        for k, (slot, value) in enumerate(self.recorded.reads):
-            record = self._record(slot)
-            record.index = buffers[k].index
-            self._form(record, value.shape, value.dtype, value.weak)
-            if k in written:
-                record.flags, record.references, record.scalar = _WRITE, 1, None
-            if not slot.gradient:
-                record.gradient = gradients.pop((id(slot.handle), slot.argument), ANY)
-            if slot.handle is not None and not slot.gradient:
-                record.node = THERE if needs.pop(id(slot.handle)) else ABSENT
-            known.add((id(slot.handle), slot.argument, slot.gradient))
-            self.records.append(record)
-        for k in self.argument:
-            if (id(None), k, False) not in known and k not in self.recorded.same:
-                record = self._record(Slot(None, k, False))
-                leaf = self.leaves[k]
-                weak = type(leaf) if type(leaf) in (float, complex) else None
-                self._form(record, np.shape(leaf) if weak else leaf.shape,
-                           np.dtype(weak) if weak else leaf.dtype, weak)  # fmt: skip
-                record.gradient = gradients.pop((id(None), k), ANY)
-                self.records.append(record)
-        for handle, shape, dtype, need in self.recorded.outside:
-            if id(handle) in needs:
-                record = self._record(Slot(handle, -1, False))
-                self._form(record, shape, dtype, None)
-                record.node = THERE if need else ABSENT
-                record.gradient = gradients.pop((id(handle), -1), ANY)
-                self.records.append(record)
-        for slot, had in self.recorded.gradients:
-            if (id(slot.handle), slot.argument) in gradients:
-                record = self._record(Slot(slot.handle, slot.argument, False))
-                record.gradient = THERE if had else ABSENT
-                self.records.append(record)
-
-    def _form(self, record: Record, shape: Any, dtype: np.dtype, weak: type | None) -> None:
-        if record.index is None:
-            record.index = self.native.unused
-        record.shape, record.flags = shape, _READ
-        record.dtype = None if weak else _plain(dtype)
-        if not shape:
-            record.scalar = weak or dtype.type
-
-    def _record(self, slot: Slot) -> Record:
-        """Where it is found."""
-        through = ITS_GRADIENT if slot.gradient else ITS_DATA
-        if slot.handle is not None:
-            return Record(None, holder=slot.handle, through=through)
-        leaf = self.leaves[slot.argument]
-        at = self._pass(self.argument[slot.argument])
-        if not isinstance(leaf, GradArray):
-            return Record(None, at)
-        node = THERE if leaf._node is not None else ABSENT
-        return Record(None, at, through=through, type=type(leaf), node=node)
 
     # Results --------------------------------------------------------------------------------------
 
@@ -302,7 +323,7 @@ class _Written:
             if slot.gradient:
                 self.put(f"{self._owner(slot)}._gradient = {self._wrapped(made[at])}")
             elif slot.handle is None and not isinstance(self.leaves[slot.argument], GradArray):
-                raise _Unusual  # an array of the user's that is changed
+                raise Unusual  # an array of the user's that is changed
             else:
                 self.put(f"{self._owner(slot)}._rebind({made[at]})")
         leaves = []
@@ -310,7 +331,7 @@ class _Written:
             if type(x) is Output:
                 y = made.get(x.at)
                 if y is None:
-                    raise _Unusual  # state that is a result, too, and stays the step's own
+                    raise Unusual  # state that is a result, too, and stays the step's own
                 leaves.append(self._wrapped(y))
             else:
                 leaves.append(self.name(x))
@@ -348,5 +369,5 @@ def _leaves_in(form: tree.Structure) -> int:
     return 1 if form.kind is None else sum(map(_leaves_in, form.children))
 
 
-class _Unusual(Exception):
+class Unusual(Exception):
     """Something that the short way does not know."""

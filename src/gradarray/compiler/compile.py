@@ -21,6 +21,7 @@ from .version import Version
 
 # From so many versions on that differ in static values alone, a word is said.
 MANY = 8
+WAYS = 8  # versions with a short way in
 
 
 class Compiled:
@@ -51,11 +52,12 @@ class Compiled:
         self._bound: dict[int, tuple[Any, Versions]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        enter = self._versions.enter
-        if enter is not None and not flags.special and not self.run_eagerly:
-            found = enter(args, kwargs)
-            if found is not MISS:
-                return found
+        if not self.run_eagerly:
+            versions = self._versions
+            for enter in versions.ways() if flags.special else versions.short:
+                found = enter(args, kwargs)
+                if found is not MISS:
+                    return found
         return self._call(self._versions, args, kwargs, None)
 
     def _call(self, versions: Versions, args: Any, kwargs: Any, instance: Any) -> Any:
@@ -73,12 +75,22 @@ class Compiled:
         if version is None or version.eager:
             args, kwargs = tree.unflatten(form, [_unboxed(x) for x in leaves])
             return self._f(*args, **kwargs)
-        if mode.grad:
-            versions.enter = version.enter
+        versions.came_to(version)
         return version(leaves)
 
-    def prepared(self, instance: Any, *args: Any) -> Callable[[], Any] | None:
-        """The call f(instance, *args) ready to run; None where f itself is to run.
+    miss = MISS
+
+    def short(self, instance: Any, args: tuple[Any, ...]) -> Any:
+        """f(instance, *args) the short way; `miss` where there is none."""
+        versions = self._versions_for(instance)
+        for enter in versions.ways():
+            found = enter(args, {})
+            if found is not MISS:
+                return found
+        return MISS
+
+    def prepared(self, instance: Any, *args: Any) -> tuple[Version, list[Any]] | None:
+        """The version for f(instance, *args), and what it is called with; None: f itself is run.
 
         What is raised here comes from recording; nothing has changed then.
         """
@@ -86,10 +98,12 @@ class Compiled:
             return None
         boxed = Static(instance)
         leaves, form = tree.flatten(((boxed, *args), {}))
-        version = self._version(self._versions_for(instance), leaves, form, boxed)
+        versions = self._versions_for(instance)
+        version = self._version(versions, leaves, form, boxed)
         if version is None or version.eager:
             return None
-        return functools.partial(version, leaves)
+        versions.came_to(version)
+        return version, leaves
 
     def _version(
         self, versions: Versions, leaves: Sequence[Any], form: tree.Structure, instance: Any
@@ -191,10 +205,11 @@ class Method:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         compiled = self.__func__
         versions = compiled._versions_for(self.__self__)
-        if versions.enter is not None and not flags.special and not compiled.run_eagerly:
-            found = versions.enter(args, kwargs)
-            if found is not MISS:
-                return found
+        if not compiled.run_eagerly:
+            for enter in versions.ways() if flags.special else versions.short:
+                found = enter(args, kwargs)
+                if found is not MISS:
+                    return found
         return compiled._call(versions, args, kwargs, Static(self.__self__))
 
     def show(self, what: str = "graph") -> str:
@@ -221,7 +236,26 @@ class Versions:
         self.met: dict[Any, int] = {}
         self.static: dict[Any, list[Any]] = {}  # the keys that differ in static values alone
         self.last: Version | None = None
-        self.enter: Any = None  # the short way through the version that was called last
+        # The short ways in, of the versions that were called last, with and without gradients.
+        self.short: tuple[Any, ...] = ()
+        self._without: tuple[Any, ...] = ()
+
+    def ways(self) -> tuple[Any, ...]:
+        """The short ways in where this thread may be in another mode than the usual one."""
+        if _is_watched():
+            return ()
+        return self.short if mode.grad else self._without
+
+    def came_to(self, version: Version) -> None:
+        """A version was found the long way: next time it is asked first."""
+        if version.enter is None:
+            return
+        ways = self.short if mode.grad else self._without
+        ways = (version.enter, *[way for way in ways if way is not version.enter])[:WAYS]
+        if mode.grad:
+            self.short = ways
+        else:
+            self._without = ways
 
     def __len__(self) -> int:
         return sum(map(len, self.of.values()))

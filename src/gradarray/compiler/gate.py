@@ -8,7 +8,8 @@ the table, runs the parts, looks at the flag of NaN, and commits. It takes some 
 array; what does not fit is left to Python.
 
 A long step lets other threads of Python run, holds what it uses meanwhile, and sees Ctrl-C before
-it commits.
+it commits. A step may have many turns in one entry (many.py): what `before` does, the parts, the
+looks and the commit, again and again, with Python's signals seen in each.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ DONE, NAN, MISFIT, BUSY = range(4)  # what the gate answers
 
 _PLAN = (
     "busy", "release", "arguments", "count", "records", "arena", "table", "parts", "number",
-    "flag", "commit", "none", "ndarray", "held", "status",
+    "flag", "commit", "none", "ndarray", "held", "status", "turns", "turn", "before", "moves", "stop",
 )  # fmt: skip
 _RECORD = (
     "holder", "at", "through", "type", "node", "gradient", "scalar", "descr", "ndim", "sizes",
@@ -87,11 +88,17 @@ class _Method(ctypes.Structure):
 
 
 class Gate:
-    """A way into a step: `call(*arrays)` answers DONE, NAN, MISFIT or BUSY."""
+    """A way into a step: `call(*arrays)` answers DONE, NAN, MISFIT or BUSY.
+
+    `turns` of the plan is how many turns an entry has, `turn` how many it did, which is fewer
+    where it does not answer DONE or the word at `stop` is not 0; before each turn
+    `before(moves, table, turn)` is called.
+    """
 
     def __init__(
         self, records: Sequence[Record], arguments: int, arena: int, table: int,
         parts: Sequence[int], flag: int, commit: int, release: bool, status: int = 0,
+        before: int = 0, moves: int = 0,
     ) -> None:  # fmt: skip
         self._kept: list[Any] = []
         words = [word for record in records for word in record.words(self._kept)]
@@ -101,12 +108,19 @@ class Gate:
         self.plan = np.array([
             0, release, arguments, len(records), self._records.ctypes.data, arena, table,
             self._parts.ctypes.data, len(parts), flag, commit, id(None), id(np.ndarray),
-            self._held.ctypes.data, status,
+            self._held.ctypes.data, status, 1, 0, before, moves, 0,
         ], np.int64)  # fmt: skip
         make = ctypes.pythonapi.PyCFunction_NewEx
         make.restype = ctypes.py_object
         make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
         self.call: Callable[..., int] = make(ctypes.addressof(_method()), self.plan, None)
+
+    def set(self, name: str, value: int) -> None:
+        """Change a word of the plan."""
+        self.plan[_PLAN.index(name)] = value
+
+    def get(self, name: str) -> int:
+        return int(self.plan[_PLAN.index(name)])
 
 
 _FASTCALL = 0x80  # METH_FASTCALL
@@ -298,20 +312,37 @@ def _each_held(w: _Writer, name: str, held: str, number: str, function: str, bef
     w.label(f"{name}.end")
 
 
-def _run(w: _Writer, arena: str, table: str, release: str, held: str, number: str) -> None:
+def _run(
+    w: _Writer, arena: str, table: str, release: str, held: str, number: str
+) -> None:  # fmt: skip
     w.label("ready")
-    w.choose(release, "leave", "go")
+    turns = w.plan("turns", "i64")
+    several = w.let(f"icmp sgt i64 {turns}, 1")
+    long = w.let(f"or i1 {release}, {several}")  # other code of Python may run meanwhile
+    w.choose(long, "leave", "turns")
     w.label("leave")
     w.put("store i64 1, ptr %plan")
     _each_held(w, "hold", held, number, "Py_IncRef", "leave")
+    w.go("turns")
+    w.label("turns")
+    w.put("%turn = phi i64 [ 0, %ready ], [ 0, %hold.end ], [ %turn.next, %asked ]")
+    w.choose(release, "let_go", "go")
+    w.label("let_go")
     state = w.let("call ptr @PyEval_SaveThread()")
     w.go("go")
     w.label("go")
-    w.put(f"%state = phi ptr [ null, %ready ], [ {state}, %hold.end ]")
+    w.put(f"%state = phi ptr [ null, %turns ], [ {state}, %let_go ]")
+    before = w.plan("before")
+    w.choose(w.same(before, "null"), "prepared", "before")
+    w.label("before")
+    w.put(f"call void {before}(ptr {w.plan('moves')}, ptr {table}, i64 %turn)")
+    w.go("prepared")
+    w.label("prepared")
     parts, count = w.plan("parts"), w.plan("number", "i64")
+    status = w.plan("status")  # of loops that have a limit, and calls of the host that failed
     w.go("parts")
     w.label("parts")
-    w.put("%p = phi i64 [ 0, %go ], [ %p.next, %part ]")
+    w.put("%p = phi i64 [ 0, %prepared ], [ %p.next, %part ]")
     w.choose(w.let(f"icmp slt i64 %p, {count}"), "part", "ran")
     w.label("part")
     part = w.let(f"load ptr, ptr {w.let(f'getelementptr ptr, ptr {parts}, i64 %p')}")
@@ -319,13 +350,17 @@ def _run(w: _Writer, arena: str, table: str, release: str, held: str, number: st
     w.put("%p.next = add i64 %p, 1")
     w.go("parts")
     w.label("ran")
-    w.choose(release, "return", "flagged")
+    w.choose(release, "return", "back")
     w.label("return")
     w.put("call void @PyEval_RestoreThread(ptr %state)")
+    w.go("back")
+    w.label("back")
+    w.choose(long, "look_at_signals", "flagged")
+    w.label("look_at_signals")
     signal = w.let("call i32 @PyErr_CheckSignals()")
     w.go("flagged")
     w.label("flagged")
-    w.put(f"%signal = phi i32 [ 0, %ran ], [ {signal}, %return ]")
+    w.put(f"%signal = phi i32 [ 0, %back ], [ {signal}, %look_at_signals ]")
     flag = w.plan("flag")
     w.choose(w.same(flag, "null"), "clean", "flag")
     w.label("flag")
@@ -334,7 +369,6 @@ def _run(w: _Writer, arena: str, table: str, release: str, held: str, number: st
     w.go("clean")
     w.label("clean")
     w.put(f"%spoiled = phi i1 [ false, %flagged ], [ {found}, %flag ]")
-    status = w.plan("status")  # of loops that have a limit
     w.choose(w.same(status, "null"), "known", "limit")
     w.label("limit")
     unfinished = w.let(f"icmp ne i64 {w.let(f'load i64, ptr {status}')}, 0")
@@ -343,25 +377,38 @@ def _run(w: _Writer, arena: str, table: str, release: str, held: str, number: st
     w.put(f"%unfinished = phi i1 [ false, %clean ], [ {unfinished}, %limit ]")
     calm = w.same("%signal", "0", "i32")
     wrong = w.let("or i1 %spoiled, %unfinished")
-    fine = w.let(f"xor i1 {wrong}, true")
-    w.choose(w.let(f"and i1 {calm}, {fine}"), "commit", "end")
+    fine = w.let(f"and i1 {calm}, {w.let(f'xor i1 {wrong}, true')}")
+    done = w.let(f"add i64 %turn, {w.let(f'zext i1 {fine} to i64')}")
+    turn_at = w.let(f"getelementptr i8, ptr %plan, i64 {8 * _PLAN.index('turn')}")
+    w.put(f"store i64 {done}, ptr {turn_at}")
+    w.choose(fine, "commit", "end")
     w.label("commit")
     commit = w.plan("commit")
-    w.choose(w.same(commit, "null"), "end", "before")
-    w.label("before")
-    w.choose(release, "let_go", "write")
-    w.label("let_go")
+    w.choose(w.same(commit, "null"), "committed", "late")
+    w.label("late")
+    w.choose(release, "let_go_again", "write")
+    w.label("let_go_again")
     again = w.let("call ptr @PyEval_SaveThread()")
     w.go("write")
     w.label("write")
-    w.put(f"%again = phi ptr [ null, %before ], [ {again}, %let_go ]")
+    w.put(f"%again = phi ptr [ null, %late ], [ {again}, %let_go_again ]")
     w.put(f"call void {commit}(ptr {arena}, ptr {table})")
-    w.choose(release, "take", "end")
+    w.choose(release, "take", "committed")
     w.label("take")
     w.put("call void @PyEval_RestoreThread(ptr %again)")
-    w.go("end")
+    w.go("committed")
+    w.label("committed")
+    w.put("%turn.next = add i64 %turn, 1")
+    w.choose(w.let(f"icmp slt i64 %turn.next, {turns}"), "more", "end")
+    w.label("more")
+    stop = w.plan("stop")
+    w.choose(w.same(stop, "null"), "asked", "stop")
+    w.label("stop")
+    w.choose(w.same(w.let(f"load i64, ptr {stop}"), "0", "i64"), "asked", "end")
+    w.label("asked")
+    w.go("turns")
     w.label("end")
-    w.choose(release, "drop_", "over")
+    w.choose(long, "drop_", "over")
     w.label("drop_")
     _each_held(w, "drop", held, number, "Py_DecRef", "drop_")
     w.put("store i64 0, ptr %plan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
@@ -18,9 +19,10 @@ from ..graph import flags
 from . import report
 from .abstract import Abstract
 from .again import Again
-from .call import Call, own, places_of
+from .call import Call, Unusual, own, places_of
 from .check import Checked
 from .export import export
+from .many import Many
 from .native import Native
 from .program import Program, interpret
 from .record import (
@@ -68,11 +70,13 @@ class Version:
         # What is on a graph and was walked inside is run op by op.
         walked = any(slot.gradient for slot, _ in self.recorded.writes)
         self.eager = walked and bool(self.recorded.attached)
+        self._settled = SimpleNamespace(at=flags.settings)  # the settings for which this holds
         if self.eager:
             return
-        self._settled = SimpleNamespace(at=flags.settings)  # the settings for which this holds
         recorded, self._places = self.recorded, {}
         self.enter: Any = None
+        self._call: Call | None = None
+        self._many: Many | None | bool = False  # False: not asked for yet
         if check:
             self._run: Any = Checked(recorded.program, recorded.suspects)
         else:
@@ -82,12 +86,10 @@ class Version:
             if self._run.hosted:
                 self._places = {}
                 self._run = Native(recorded.program, recorded.suspects)
-            self.enter = Call(
+            self._call = Call(
                 recorded, self._run, leaves, form, instance is not None, self._settled
-            ).enter
-        self._guards = [
-            (handle, shape, dtype, needs) for handle, shape, dtype, needs in self.recorded.outside
-        ]
+            )
+            self.enter = self._call.enter
         self._absorbing: tuple[Recorded, Any] | None = None
         self._again: Again | None = None
 
@@ -122,7 +124,7 @@ class Version:
 
     def fits(self, leaves: Sequence[Any]) -> bool:
         """Is what the function reaches from outside as it was when it was recorded?"""
-        for handle, shape, dtype, needs in self._guards:
+        for handle, shape, dtype, needs in self.recorded.outside:
             if handle.shape != shape or handle.dtype != dtype:
                 return False
             if (handle._node is not None) != needs:
@@ -208,6 +210,16 @@ class Version:
             self._absorbing = recorded, Native(recorded.program)
         recorded, run = self._absorbing
         return recorded, run([read(slot, leaves) for slot, _ in recorded.reads])
+
+    def many(self) -> Many | None:
+        """What runs it on many batches in one entry; None where each is a call."""
+        if self._many is False:
+            self._many = None
+            if self._call is not None:
+                with contextlib.suppress(Unusual):
+                    leaves = self._leaves
+                    self._many = Many(self.recorded, self._run, self._call, leaves)
+        return self._many  # type: ignore[return-value]
 
     # Results on a graph ---------------------------------------------------------------------------
 

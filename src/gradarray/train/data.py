@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from .. import random, tree
 from ..array import GradArray, lift, wrap
+from ..compiler.rows import Rows
 from ..errors import ShapeError, message
 
 _NAMES = ("x", "y", "sample_weight")
@@ -64,16 +65,45 @@ class Batches:
         whole, rest = divmod(self.samples, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+    def __iter__(self) -> Pass:
         order = None
         if self.shuffle:
             generator = self.generator or random.default_generator
             order = generator.permutation(self.samples).numpy()
         width = max((k for k, part in enumerate(self._parts) if part is not None), default=0) + 1
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            stop = min(start + self.batch_size, self.samples)
-            rows = slice(start, stop) if order is None else order[start:stop]
-            yield tuple([_rows(part, rows) for part in self._parts[:width]])
+        return Pass(tuple(self._parts[:width]), order, self.samples, self.batch_size, len(self))
+
+
+class Pass:
+    """One pass over arrays: an iterator of batches, of which some may be taken ahead as rows."""
+
+    def __init__(
+        self, parts: tuple[Any, ...], order: np.ndarray | None, samples: int, size: int, count: int
+    ) -> None:
+        self._parts, self._order, self._samples, self._size = parts, order, samples, size
+        self._at, self._left = 0, count
+
+    def __iter__(self) -> Pass:
+        return self
+
+    def __next__(self) -> tuple[Any, ...]:
+        if not self._left:
+            raise StopIteration
+        start, stop = self._at, min(self._at + self._size, self._samples)
+        self.skip(1)
+        rows = slice(start, stop) if self._order is None else self._order[start:stop]
+        return tuple([_rows(part, rows) for part in self._parts])
+
+    def ahead(self) -> Rows:
+        """The whole batches that are left."""
+        arrays = tree.flatten(self._parts)[0]
+        whole = min(self._left, (self._samples - self._at) // self._size)
+        return Rows(arrays, self._order, self._at, self._size, whole)
+
+    def skip(self, count: int) -> None:
+        """Go on after so many batches."""
+        self._at += count * self._size
+        self._left -= count
 
 
 def arrays_of(part: Any) -> Any:
@@ -263,6 +293,7 @@ class Source:
             )
         self.data, self.op, self.steps = data, op, steps
         self._going: Iterator[Any] | None = None
+        self._left = 0  # batches of the pass at hand
         self._resume = resume and steps is not None
 
     @property
@@ -275,14 +306,19 @@ class Source:
         return self.steps if self.steps and (self._resume or self.steps < size) else size
 
     def __iter__(self) -> Iterator[Any]:
-        if self._resume:
-            self._going = self._going or self._endless()
-            source = self._going
-        else:
-            source = iter(self.data)
+        if not self._resume or self._going is None:
+            self._going = iter(self.data)
+        self._left = sys.maxsize if self.steps is None else self.steps
         empty = True
-        for batch in islice(source, self.steps):
+        while self._left > 0:
+            batch = next(self._going, _END)
+            if batch is _END and self._resume:
+                self._going = iter(self.data)
+                batch = next(self._going, _END)
+            if batch is _END:
+                break
             empty = False
+            self._left -= 1
             yield lifted(batch)
         if empty:
             raise ValueError(
@@ -293,10 +329,18 @@ class Source:
                 )
             )
 
-    def _endless(self) -> Iterator[Any]:
-        found = True
-        while found:
-            found = False
-            for batch in self.data:
-                found = True
-                yield batch
+    def ahead(self) -> Rows | None:
+        """The whole batches that come next, where they are rows of arrays."""
+        if not isinstance(self._going, Pass):
+            return None
+        rows = self._going.ahead()
+        return rows._replace(count=min(rows.count, self._left))
+
+    def skip(self, count: int) -> None:
+        """Go on after so many batches of those."""
+        assert isinstance(self._going, Pass)
+        self._going.skip(count)
+        self._left -= count
+
+
+_END = object()

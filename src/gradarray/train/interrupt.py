@@ -7,6 +7,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+import numpy as np
+
 
 class BetweenBatches:
     """Inside, the first Ctrl-C waits for `check()`; a second one is raised at once.
@@ -16,7 +18,7 @@ class BetweenBatches:
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.word = np.zeros(1, np.int64)  # not 0: asked to end; native code looks at it
         self._outer: Any = None
 
     def __enter__(self) -> BetweenBatches:
@@ -27,10 +29,14 @@ class BetweenBatches:
             self._outer = signal.signal(signal.SIGINT, self._handle)
         return self
 
+    @property
+    def asked(self) -> bool:
+        return bool(self.word[0])
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
             raise KeyboardInterrupt
-        self.asked = True
+        self.word[0] = 1
 
     def check(self) -> None:
         """Raise the interruption that was asked for."""

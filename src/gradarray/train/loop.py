@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from .. import tree
 from ..array import GradArray
 from ..graph import no_grad
 from .callback import CallbackList
-from .compiled import Step
+from .compiled import Ahead, Step
 from .data import Source, first_length, unpack
 from .interrupt import BetweenBatches
 from .metrics import Mean
@@ -33,13 +33,19 @@ class Report:
         self._latest: Mapping[str, Any] = {}
         self._means: dict[str, Mean] = {}
 
-    def add(self, logs: Mapping[str, Any] | None, data: Any) -> None:
-        """Add what one step reported."""
+    def add(self, logs: Mapping[str, Any] | None, data: Any, many: int = 0) -> None:
+        """Add what one step reported, or `many`, arrays with the steps along their first axis."""
         self._latest = logs or {}
         for name, value in self._latest.items():
-            if isinstance(value, GradArray):
-                mean = self._means.setdefault(name, Mean(name))
-                mean.update_state(value.detach(), float(first_length(data)))
+            if not isinstance(value, GradArray):
+                continue
+            mean = self._means.setdefault(name, Mean(name))
+            samples = float(first_length(data))
+            if many and value.ndim == 1:
+                mean.update_state(value, np.full(many, samples))
+                continue
+            for one in value if many else (value.detach(),):
+                mean.update_state(one, samples)
 
     def read(self) -> dict[str, float]:
         """The values so far, as numbers."""
@@ -88,7 +94,7 @@ def fit(
                 calls.call("on_epoch_begin", epoch)
                 logs = _train_epoch(model, run, train, calls, bar, epoch, interrupt)
                 if validation is not None and (epoch + 1) % validation_freq == 0:
-                    found = test(model, validation, calls, None, interrupt.check)
+                    found = test(model, validation, calls, None, interrupt)
                     logs |= {f"val_{name}": value for name, value in found.items()}
                 bar.end(logs)
                 calls.call("on_epoch_end", epoch, logs)
@@ -116,18 +122,39 @@ def _train_epoch(
     bar.begin(train.total, epoch + 1)
     report = Report()
     watched = calls.watches("on_train_batch_end")
-    for step, data in enumerate(train):
-        calls.call("on_train_batch_begin", step)
-        report.add(run(data), data)
-        if not step:
+    for step, data, logs, many in _steps(run, train, calls, "train", interrupt):
+        report.add(logs, data, many)
+        if step == 1:
             model.remember_input(unpack(data)[0])
         if watched:
-            calls.call("on_train_batch_end", step, report.read())
-        bar.update(step + 1, report.read)
+            calls.call("on_train_batch_end", step - 1, report.read())
+        bar.update(step, report.read)
         interrupt.check()
         if model.stop_training:
             break
     return report.read()
+
+
+def _steps(
+    run: Step, source: Source, calls: CallbackList, kind: str, interrupt: BetweenBatches
+) -> Iterator[tuple[int, Any, Any, int]]:
+    """Run the steps of a pass: (how many were run, a batch, what it gave, 0), and where nobody
+    listens batch by batch, (how many, a batch like these, what they gave, stacked, how many)."""
+    begin, end = f"on_{kind}_batch_begin", f"on_{kind}_batch_end"
+    ahead = None
+    if not (calls.watches(begin) or calls.watches(end)):
+        ahead = Ahead(run, source, interrupt.word)
+    step = 0
+    for data in source:
+        calls.call(begin, step)
+        step += 1
+        yield step, data, run(data), 0
+        while ahead is not None:
+            many, result = ahead(data)
+            if not many:
+                break
+            step += many
+            yield step, data, result, many
 
 
 def test(
@@ -135,7 +162,7 @@ def test(
     source: Source,
     calls: CallbackList,
     bar: Progress | None,
-    check: Callable[[], None] = lambda: None,
+    interrupt: BetweenBatches,
 ) -> dict[str, float]:
     """The metrics over all batches, without training."""
     model.reset_metrics()
@@ -145,14 +172,13 @@ def test(
         calls.call("on_test_begin")
         if bar is not None:
             bar.begin(source.total)
-        for step, data in enumerate(source):
-            calls.call("on_test_batch_begin", step)
-            report.add(run(data), data)
+        for step, data, found, many in _steps(run, source, calls, "test", interrupt):
+            report.add(found, data, many)
             if calls.watches("on_test_batch_end"):
-                calls.call("on_test_batch_end", step, report.read())
+                calls.call("on_test_batch_end", step - 1, report.read())
             if bar is not None:
-                bar.update(step + 1, report.read)
-            check()
+                bar.update(step, report.read)
+            interrupt.check()
         logs = report.read()
         if bar is not None:
             bar.end(logs)
@@ -167,13 +193,18 @@ def predict(model: Model, source: Source, calls: CallbackList, bar: Progress) ->
     with modes(model, False), no_grad():
         calls.call("on_predict_begin")
         bar.begin(source.total)
-        for step, data in enumerate(source):
-            calls.call("on_predict_batch_begin", step)
-            if not step:
+        for step, data, y, many in _steps(run, source, calls, "predict", BetweenBatches()):
+            if step == 1:
                 model.remember_input(unpack(data)[0])
-            outputs.append(tree.map(lambda a: a.numpy(), run(data)))
-            calls.call("on_predict_batch_end", step)
-            bar.update(step + 1)
+            outputs.append(tree.map(_joined if many else GradArray.numpy, y))
+            calls.call("on_predict_batch_end", step - 1)
+            bar.update(step)
         bar.end()
         calls.call("on_predict_end")
     return tree.map(lambda *parts: np.concatenate(parts), *outputs)
+
+
+def _joined(stacked: GradArray) -> np.ndarray:
+    """The outputs for many batches, one after another."""
+    y = stacked.numpy()
+    return y.reshape(-1, *y.shape[2:])

@@ -25,6 +25,7 @@ from .data import (
     unpack,
 )
 from .history import History
+from .interrupt import BetweenBatches
 from .metrics import Mean, Metric
 from .progress import Progress
 
@@ -348,7 +349,10 @@ class Model(nn.Module):
         else:
             data = Batches(x, y, sample_weight, 32 if batch_size is None else batch_size)
         calls = _calls(self, callbacks, verbose)
-        logs = loop.test(self, Source(data, "evaluate", steps), calls, Progress(verbose=verbose))
+        logs = loop.test(
+            self, Source(data, "evaluate", steps), calls, Progress(verbose=verbose),
+            BetweenBatches(),
+        )  # fmt: skip
         if return_dict:
             return logs
         values = list(logs.values())

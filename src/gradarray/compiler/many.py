@@ -1,0 +1,312 @@
+"""Many: a version of a compiled step, run on one batch after the other in one native entry.
+
+Batches are rows of arrays that stay where they are: taken in order, or gathered by indices (a
+shuffled epoch). State goes from one batch to the next in place, as from call to call. Between two
+batches Python's signals are seen, and the entry ends if a word in memory says so; an entry that is
+left early, for whatever reason, has done a number of whole batches, and says which.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..array import GradArray, wrap
+from .call import Call, Reads, Unusual, gate_of
+from .emit import attributes
+from .gate import DONE
+from .lower import View
+from .machine import Loaded, host, object_code
+from .native import LONG, Native
+from .record import Output, Recorded, Slot, is_dynamic
+from .rows import Rows
+
+HEAD, INPUT, OUTPUT = 3, 8, 3  # words of a plan of moves, of an input, of an output
+
+
+class Many:
+    """What runs a version on many batches. Raises Unusual where it must be called for each.
+
+    `long`: does it let other threads of Python run, and is no hurry to come back?
+    """
+
+    def __init__(
+        self, recorded: Recorded, native: Native, call: Call, leaves: Sequence[Any]
+    ) -> None:
+        if call.gate is None or native.hosted:
+            raise Unusual
+        self._call, self._native, self._recorded = call, native, recorded
+        self._check()
+        self._leaves = [k for k, leaf in enumerate(leaves) if is_dynamic(leaf)]
+        if not all(isinstance(leaves[k], GradArray) and leaves[k].ndim for k in self._leaves):
+            raise Unusual
+        reads = Reads(recorded, native, leaves)
+        reads.read()
+        buffers = native.lowering.inputs
+        self._index = {
+            slot.argument: buffers[k].index
+            for k, (slot, _) in enumerate(recorded.reads) if slot.handle is None
+        }  # fmt: skip
+        self._forms = {k: (leaves[k].shape, leaves[k].dtype) for k in self._leaves}
+        self._views = self._made()
+        self._moves = np.zeros(
+            HEAD + INPUT * len(self._index) + OUTPUT * len(self._views), np.int64
+        )
+        self._gate = gate_of(
+            native, call.work, reads.records, 0, _loaded().addresses["move"],
+            self._moves.ctypes.data,
+        )  # fmt: skip
+        self.long = native.cost.seconds > LONG
+
+    def _check(self) -> None:
+        """Is everything that a batch changes there for the next one?"""
+        recorded, places = self._recorded, self._native.places
+        if recorded.attached or recorded.same:
+            raise Unusual
+        read = {_key(slot) for slot, _ in recorded.reads}
+        after: dict[Any, bool] = {_key(slot): False for slot in recorded.cleared}
+        for slot, at in recorded.writes:
+            if slot.handle is None or (at not in places and _key(slot) in read):
+                raise Unusual
+            if slot.gradient:
+                after[_key(slot)] = True
+        for slot, had in recorded.gradients:
+            gradient = Slot(slot.handle, slot.argument, True)
+            if after.get(_key(gradient), had) != had or (slot.handle is None and had):
+                raise Unusual
+        for x in recorded.result:
+            if isinstance(x, GradArray) or (type(x) is Output and x.at in places):
+                raise Unusual
+
+    def _made(self) -> dict[Any, tuple[View, bool]]:
+        """The arrays that are made anew, by their buffers; is there one for each batch?"""
+        outputs = self._native.lowering.outputs
+        kept = {x.at for x in self._recorded.result if type(x) is Output}
+        found: dict[Any, tuple[View, bool]] = {}
+        for at, view in enumerate(outputs):
+            if isinstance(view, View) and at not in self._native.places:
+                _, each = found.get(view.buffer, (view, False))
+                found[view.buffer] = view, each or at in kept
+        return found
+
+    def __call__(self, rows: Rows, stop: np.ndarray | None = None) -> tuple[int, Any]:
+        """Run batches until one does not fit, or the word `stop` is not 0: how many were run, and
+        what the function returned, each array with the batches along a new first axis."""
+        call, gate = self._call.gate, self._gate
+        assert call is not None
+        held = self._give(rows)
+        if held is None or call.plan[0]:
+            return 0, None  # otherwise laid out, or under way in another thread
+        arrays = self._results(rows.count)
+        gate.set("turns", rows.count)
+        gate.set("turn", 0)
+        gate.set("stop", 0 if stop is None else stop.ctypes.data)
+        call.plan[0] = 1  # the memory is in use
+        try:
+            answer = gate.call()
+        finally:
+            call.plan[0] = 0
+        done = gate.get("turn")
+        if answer == DONE and done:
+            self._bind(arrays)
+        return done, self._result(arrays, done)
+
+    def _give(self, rows: Rows) -> list[Any] | None:
+        """Where batches come from; None if their form is another."""
+        moves, size = self._moves, rows.size
+        moves[:HEAD] = size, len(self._index), len(self._views)
+        held: list[Any] = [rows.order]
+        at = HEAD
+        for k, x in zip(self._leaves, rows.arrays, strict=True):
+            shape, dtype = self._forms[k]
+            if (size, *x.shape[1:]) != shape or x.dtype.newbyteorder("=") != dtype:
+                return None
+            if k not in self._index:
+                continue
+            order, first = rows.order, rows.first
+            if not _has_whole_rows(x):
+                span = slice(first, first + size * rows.count)
+                x, order, first = np.ascontiguousarray(x[span if order is None else order[span]],
+                                                       np.dtype(dtype.type)), None, 0  # fmt: skip
+            row = x[0].nbytes
+            step = x.strides[0] if len(x) > 1 else row
+            in_place = order is None and step == row
+            copy = None if in_place else np.empty(size * row + 8, np.uint8)
+            moves[at : at + INPUT] = (
+                x.__array_interface__["data"][0], step, row, self._index[k],
+                0 if copy is None else copy.ctypes.data, 0 if order is None else order.ctypes.data,
+                first, 0,
+            )  # fmt: skip
+            at += INPUT
+            held += [x, copy]
+        return held
+
+    def _results(self, count: int) -> dict[Any, np.ndarray]:
+        """Memory for what is made: for each batch, or for the last one."""
+        at = HEAD + INPUT * len(self._index)
+        arrays = {}
+        for buffer, (view, each) in self._views.items():
+            shape = (count, *view.shape) if each else view.shape
+            array = arrays[buffer] = np.empty(shape, np.dtype(buffer.dtype.type))
+            step = array[0].nbytes if each else 0
+            self._moves[at : at + OUTPUT] = buffer.index, array.ctypes.data, step
+            at += OUTPUT
+        return arrays
+
+    def _array(self, arrays: dict[Any, np.ndarray], at: int, each: bool) -> Any:
+        view = self._native.lowering.outputs[at]
+        if not isinstance(view, View):
+            return view
+        array = arrays[view.buffer]
+        return array[-1] if self._views[view.buffer][1] and not each else array
+
+    def _bind(self, arrays: dict[Any, np.ndarray]) -> None:
+        """State and gradients, as they are after the last batch."""
+        for slot in self._recorded.cleared:
+            slot.owner(())._gradient = None
+        for slot, at in self._recorded.writes:
+            if at in self._native.places:
+                continue
+            y = self._array(arrays, at, False)
+            if slot.gradient:
+                slot.owner(())._gradient = wrap(y if y.shape else y[()])
+            else:
+                slot.owner(())._rebind(y if y.shape else y[()])
+
+    def _result(self, arrays: dict[Any, np.ndarray], done: int) -> Any:
+        leaves = []
+        for x in self._recorded.result:
+            if type(x) is Output:
+                y = self._array(arrays, x.at, True)
+                given = isinstance(self._native.lowering.outputs[x.at], View)
+                x = wrap(y[:done] if given else np.broadcast_to(y, (done, *np.shape(y))))
+            leaves.append(x)
+        return tree.unflatten(self._recorded.form, leaves)
+
+
+def _key(slot: Slot) -> tuple[int, int, bool]:
+    return id(slot.handle), slot.argument, slot.gradient
+
+
+def _has_whole_rows(x: np.ndarray) -> bool:
+    """Do the elements of each row lie side by side, in the bytes of this machine?"""
+    fits = x.flags.aligned and x.dtype.isnative
+    return bool(fits and len(x) and (x[0].flags.c_contiguous or not x.ndim > 1))
+
+
+@functools.cache
+def _loaded() -> Loaded:
+    move = ctypes.cast(ctypes.memmove, ctypes.c_void_p).value or 0
+    return Loaded(object_code(_TEXT + attributes(host())), ("move",), {"memmove": move})
+
+
+# Before each batch: the addresses of its rows, or copies of them; where results go.
+_TEXT = """
+declare ptr @memmove(ptr, ptr, i64)
+
+define internal void @copy(ptr %to, ptr %from, i64 %size) #0 {
+  switch i64 %size, label %many [ i64 4, label %four
+                                  i64 8, label %eight ]
+four:
+  %a = load i32, ptr %from, align 1
+  store i32 %a, ptr %to, align 1
+  ret void
+eight:
+  %b = load i64, ptr %from, align 1
+  store i64 %b, ptr %to, align 1
+  ret void
+many:
+  %p = call ptr @memmove(ptr %to, ptr %from, i64 %size)
+  ret void
+}
+
+define void @move(ptr %moves, ptr %table, i64 %turn) #0 {
+  %rows = load i64, ptr %moves
+  %ip = getelementptr i64, ptr %moves, i64 1
+  %inputs = load i64, ptr %ip
+  %op = getelementptr i64, ptr %moves, i64 2
+  %outputs = load i64, ptr %op
+  %begin = getelementptr i64, ptr %moves, i64 3
+  %after = mul i64 %rows, %turn
+  br label %next
+next:
+  %k = phi i64 [ 0, %0 ], [ %k.next, %stored ]
+  %m = phi ptr [ %begin, %0 ], [ %m.next, %stored ]
+  %more = icmp slt i64 %k, %inputs
+  br i1 %more, label %input, label %results
+input:
+  %source = load ptr, ptr %m
+  %p1 = getelementptr i64, ptr %m, i64 1
+  %step = load i64, ptr %p1
+  %p2 = getelementptr i64, ptr %m, i64 2
+  %size = load i64, ptr %p2
+  %p3 = getelementptr i64, ptr %m, i64 3
+  %index = load i64, ptr %p3
+  %p4 = getelementptr i64, ptr %m, i64 4
+  %copy = load ptr, ptr %p4
+  %p5 = getelementptr i64, ptr %m, i64 5
+  %order = load ptr, ptr %p5
+  %p6 = getelementptr i64, ptr %m, i64 6
+  %start = load i64, ptr %p6
+  %first = add i64 %start, %after
+  %none = icmp eq ptr %copy, null
+  br i1 %none, label %there, label %row
+there:
+  %far = mul i64 %first, %step
+  %here = getelementptr i8, ptr %source, i64 %far
+  br label %stored
+row:
+  %r = phi i64 [ 0, %input ], [ %r.next, %found ]
+  %to = phi ptr [ %copy, %input ], [ %to.next, %found ]
+  %left = icmp slt i64 %r, %rows
+  br i1 %left, label %which, label %stored
+which:
+  %at = add i64 %first, %r
+  %plain = icmp eq ptr %order, null
+  br i1 %plain, label %found, label %look
+look:
+  %op1 = getelementptr i64, ptr %order, i64 %at
+  %number = load i64, ptr %op1
+  br label %found
+found:
+  %n = phi i64 [ %at, %which ], [ %number, %look ]
+  %off = mul i64 %n, %step
+  %from = getelementptr i8, ptr %source, i64 %off
+  call void @copy(ptr %to, ptr %from, i64 %size)
+  %to.next = getelementptr i8, ptr %to, i64 %size
+  %r.next = add i64 %r, 1
+  br label %row
+stored:
+  %address = phi ptr [ %here, %there ], [ %copy, %row ]
+  %place = getelementptr ptr, ptr %table, i64 %index
+  store ptr %address, ptr %place
+  %k.next = add i64 %k, 1
+  %m.next = getelementptr i64, ptr %m, i64 8
+  br label %next
+results:
+  %j = phi i64 [ 0, %next ], [ %j.next, %result ]
+  %o = phi ptr [ %m, %next ], [ %o.next, %result ]
+  %again = icmp slt i64 %j, %outputs
+  br i1 %again, label %result, label %end
+result:
+  %i = load i64, ptr %o
+  %q1 = getelementptr i64, ptr %o, i64 1
+  %base = load ptr, ptr %q1
+  %q2 = getelementptr i64, ptr %o, i64 2
+  %stride = load i64, ptr %q2
+  %on = mul i64 %stride, %turn
+  %result.at = getelementptr i8, ptr %base, i64 %on
+  %slot = getelementptr ptr, ptr %table, i64 %i
+  store ptr %result.at, ptr %slot
+  %j.next = add i64 %j, 1
+  %o.next = getelementptr i64, ptr %o, i64 3
+  br label %results
+end:
+  ret void
+}
+"""
