@@ -352,3 +352,18 @@ def test_calls_leak_nothing():
     after = sys.getrefcount(x), sys.getrefcount(x._data), sys.getrefcount(None)
     assert after[:2] == before[:2] and abs(after[2] - before[2]) < 1000
     assert len(gc.get_objects()) - objects < 100
+
+
+@native_objects
+def test_state_whose_dtype_is_an_object_of_its_own_goes_the_short_way_again():
+    """As arrays from files may have it: equal to NumPy's float64, and not the same object."""
+    c = Counter()
+    step = ga.compile(c.add)
+    step(np.ones(3))
+    c.total._data = np.zeros(3, np.dtype("f8", copy=True))
+    assert c.total._data.dtype is not np.dtype("f8")
+    step(np.ones(3))
+    assert c.total._data.dtype is np.dtype("f8")
+    from gradarray.compiler.call import MISS
+
+    assert short_way(step)((np.ones(3),), {}) is not MISS

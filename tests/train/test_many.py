@@ -1,5 +1,6 @@
 """Many batches in one native entry: equal to eager training, interruptible, and whole."""
 
+import itertools
 import os
 import signal
 import threading
@@ -229,7 +230,7 @@ def test_who_listens_to_batches_hears_each(entries, event):
         X, Y, batch_size=30, verbose=0, callbacks=ga.train.LambdaCallback(**{event: listen})
     )  # fmt: skip
     assert not entries and [step for step, *_ in heard] == list(range(11))
-    assert all((a[1] != b[1]).any() for a, b in zip(heard, heard[1:]))
+    assert all((a[1] != b[1]).any() for a, b in itertools.pairwise(heard))
 
 
 def test_steps_per_epoch_go_on_where_the_last_ones_stopped(entries):
@@ -357,7 +358,7 @@ def test_a_nan_of_a_masked_branch_in_one_batch(entries):
             x, y = data
             z = self(x)
             u = x[:, :1]
-            loss = ((ga.where(u > 0, ga.sqrt(u + 0 * z) * z, z) - y) ** 2).mean()
+            loss = ((ga.where(u > 0, ga.log(u * ga.exp(z)), z) - y) ** 2).mean()
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -370,10 +371,11 @@ def test_a_nan_of_a_masked_branch_in_one_batch(entries):
         ga.random.seed(2)
         model = Masked(ga.nn.Linear(4, 1)).double()
         model.compile(ga.optim.SGD(model.parameters(), lr=0.01), "mse", run_eagerly=eagerly)
-        history = model.fit(x, Y, batch_size=30, shuffle=False, verbose=0).history
+        with np.errstate(divide="ignore"):
+            history = model.fit(x, Y, batch_size=30, shuffle=False, verbose=0).history
         runs.append((history, weights(model)))
     assert np.isfinite(runs[0][0]["loss"]).all()
-    assert entries[0] == 2 and sum(entries) == 9  # the fourth batch is the one
+    assert entries == [2, 0, 0, 6]  # the fourth batch, and one that puts state in place again
     for a, b in zip(*runs):
         close(a, b)
 

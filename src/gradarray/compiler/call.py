@@ -59,7 +59,9 @@ def own(handle: GradArray) -> None:
         if fits and _references(handle) == _ALONE:
             return
         data = handle._data
-    handle._data = np.array(data, _plain(data.dtype), order="C")
+    alone = np.empty(np.shape(data), _plain(data.dtype))  # np.array would keep the dtype's object
+    alone[...] = data
+    handle._data = alone
 
 
 def _plain(dtype: np.dtype) -> np.dtype:

@@ -32,7 +32,8 @@ DONE, NAN, MISFIT, BUSY = range(4)  # what the gate answers
 
 _PLAN = (
     "busy", "release", "arguments", "count", "records", "arena", "table", "parts", "number",
-    "flag", "commit", "none", "ndarray", "held", "status", "turns", "turn", "before", "moves", "stop",
+    "flag", "commit", "none", "ndarray", "held", "status", "turns", "turn", "before", "moves",
+    "stop",
 )  # fmt: skip
 _RECORD = (
     "holder", "at", "through", "type", "node", "gradient", "scalar", "descr", "ndim", "sizes",
@@ -312,9 +313,7 @@ def _each_held(w: _Writer, name: str, held: str, number: str, function: str, bef
     w.label(f"{name}.end")
 
 
-def _run(
-    w: _Writer, arena: str, table: str, release: str, held: str, number: str
-) -> None:  # fmt: skip
+def _run(w: _Writer, arena: str, table: str, release: str, held: str, number: str) -> None:
     w.label("ready")
     turns = w.plan("turns", "i64")
     several = w.let(f"icmp sgt i64 {turns}, 1")

@@ -76,7 +76,8 @@ class Version:
         recorded, self._places = self.recorded, {}
         self.enter: Any = None
         self._call: Call | None = None
-        self._many: Many | None | bool = False  # False: not asked for yet
+        self._many: Many | None = None
+        self._is_many_known = False
         if check:
             self._run: Any = Checked(recorded.program, recorded.suspects)
         else:
@@ -213,13 +214,11 @@ class Version:
 
     def many(self) -> Many | None:
         """What runs it on many batches in one entry; None where each is a call."""
-        if self._many is False:
-            self._many = None
-            if self._call is not None:
-                with contextlib.suppress(Unusual):
-                    leaves = self._leaves
-                    self._many = Many(self.recorded, self._run, self._call, leaves)
-        return self._many  # type: ignore[return-value]
+        if not self._is_many_known and self._call is not None:
+            with contextlib.suppress(Unusual):
+                self._many = Many(self.recorded, self._run, self._call, self._leaves)
+        self._is_many_known = True
+        return self._many
 
     # Results on a graph ---------------------------------------------------------------------------
 
