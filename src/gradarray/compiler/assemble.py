@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.shape import TransposeGrad
 from . import expansions, passes, rules, simplify_gather, split_loops, taps
 from .abstract import Abstract
 from .commit import commit, late_steps, look_at_indices, look_for_nan
@@ -44,6 +45,7 @@ def assemble(
     go where an input lies. `late`: are they computed there, or before and copied at the end?"""
     program = prepared(program)
     memory = Memory()
+    memory.turned = _only_turned(program)
     views: dict[Abstract, View] = {}
     given = [memory.given(v) for v in program.inputs]
     views.update(zip(program.inputs, given))
@@ -92,6 +94,15 @@ def assemble(
         items, last.items, flag, memory.inputs, memory.constants, outputs, memory.host_reasons,
         memory.status, memory.watched,
     )  # fmt: skip
+
+
+def _only_turned(program: Program) -> set[Abstract]:
+    """Matrices that all readers turn over: gradients of weights, as layers write x @ W.T."""
+    found = {v for step in program.steps for v in step.values if v.ndim == 2}
+    for step in program.steps:
+        if step.op is not TransposeGrad:
+            found.difference_update(step.inputs)
+    return found.difference(y for y in program.outputs if type(y) is Abstract)
 
 
 def _keep(low: Lowering, steps: list[Step], outputs: list[Any]) -> None:

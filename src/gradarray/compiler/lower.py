@@ -64,6 +64,11 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(strides[::-1])
 
 
+def turned_over(v: Abstract) -> View:
+    """Memory for a matrix with its columns side by side."""
+    return View(Buffer(v.size, v.dtype), 0, v.shape, (1, v.shape[0]))
+
+
 @dataclass(eq=False)
 class Group:
     """What is computed at every point of one box."""
@@ -120,6 +125,7 @@ class Memory:
         self.host_reasons: dict[str, str] = {}
         self.status: Buffer | None = None  # where a loop that was not finished says so
         self.watched: list[tuple[Buffer, int, str]] = []
+        self.turned: set[Abstract] = set()  # matrices that are only read turned over
 
     def unfinished(self) -> Access:
         """Where a loop writes its limit if it would have gone on."""
@@ -344,7 +350,11 @@ class Lowering:
     def target_of(self, y: Abstract) -> tuple[View, bool]:
         """Where a sum goes, and whether it starts there; else it is added to what is there."""
         view = self.targets.get(y)
-        return (self.fresh(y.shape, y.dtype), True) if view is None else (view, False)
+        if view is not None:
+            return view, False
+        if y in self.shared.turned and self.turn is None:
+            return turned_over(y), True
+        return self.fresh(y.shape, y.dtype), True
 
     # Steps ----------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from .taps import MaxTap, TapGather, TapPlaces, TapScatter
 
 SHORTEST = 16  # samples that are worth lanes
 LEAST = 50_000  # multiplications in products that are worth tiles
+LARGE = 1 << 19  # bytes of a sum over samples that do not stay near from tile to tile
 
 
 @dataclass(eq=False)
@@ -78,15 +79,39 @@ def _analysed(program: Program, seed: Abstract, axis: int, taken: set[Step]) -> 
     """What follows if this axis of an input counts samples."""
     split = Split(seed.shape[axis])
     sliced(split, seed, axis - seed.ndim)
+    heavy: set[Abstract] = set()  # what is made by products, or from it
     for step in program.steps:
         if step in taken or not any(x in split.axis for x in step.inputs):
             continue
+        before = split.work
         try:
             passed(split, step)
         except Together:
             continue
         split.steps.append(step)
+        if split.work > before or any(x in heavy for x in step.inputs):
+            heavy.update(step.values)
+    early = _early(program, split, heavy)
+    split.steps = [step for step in split.steps if step not in early]
     return split
+
+
+def _early(program: Program, split: Split, heavy: set[Abstract]) -> set[Step]:
+    """Sums of a few operations (how many labels count) that other samples' tiles wait for.
+
+    Taken before all tiles, with what they need, they spare a second walk over the samples.
+    """
+    awaited = {x for step in split.steps for x in step.inputs}
+    for step in reversed(program.steps):
+        if any(v in awaited for v in step.values):
+            awaited.update(step.inputs)
+    sums = {v for v in split.sums if v in awaited and v not in heavy}
+    found: set[Step] = set()
+    for step in reversed(split.steps):
+        if any(v in sums for v in step.values):
+            found.add(step)
+            sums.update(step.inputs)
+    return found
 
 
 def passed(split: Split, step: Step) -> None:
@@ -285,6 +310,8 @@ def _product(split: Split, step: Step, la: Any, lb: Any, ly: Any) -> None:
     if len(found) != 1:
         raise Together
     (label,) = found
+    if label not in ly and y.nbytes >= LARGE:
+        raise Together  # better one product of all samples than to add up for each tile
     for x, labels in zip(step.operands, (la, lb)):
         if type(x) is Abstract and x in split.axis:
             continue

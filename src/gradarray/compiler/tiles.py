@@ -14,7 +14,7 @@ from ..ops.shape import TransposeGrad
 from .abstract import Abstract
 from .expr import leaf
 from .loops import Access, Buffer, Fill, Loop, Nest, Sum, Var, accesses, walk
-from .lower import Lowering, Memory, View, body_of, contiguous
+from .lower import Lowering, Memory, View, body_of, contiguous, turned_over
 from .machine import host
 from .program import Program, Step
 from .split import Split
@@ -109,14 +109,16 @@ def tiled(
     Tiles come in chunks, whose number follows from the shapes alone. Each chunk adds up sums of
     its own, and they are added in one order, so that any number of threads gives the same bits.
     """
-    made = {v for step in region for v in step.values}
+    _turn_whole(program, memory, region, views)
+    made = {v for step in region for v in step.values if v not in views}
     wanted = {x for step in left for x in step.inputs}
     wanted |= {y for y in program.outputs if type(y) is Abstract}
-    sums = {v: _laid_out(v, left) for v in made if v in split.sums}
+    sums = {v: _laid_out(v, memory) for v in made if v in split.sums}
+    results = {y for y in program.outputs if type(y) is Abstract}
     escaping = {
-        v: View(Buffer(v.size, v.dtype), 0, v.shape, contiguous(v.shape))
+        v: _side_by_side(v, split.axis[v] if v not in results else v.ndim - 1)
         for v in made if v not in sums and v in wanted
-    }  # fmt: skip
+    }
     size = tile_size(split.n, split.largest)
     tiles, rest = divmod(split.n, size)
     chunks = chunk_count(tiles, split.work)
@@ -152,6 +154,25 @@ def tiled(
     return [body]
 
 
+def _turn_whole(
+    program: Program, memory: Memory, region: list[Step], views: dict[Abstract, View]
+) -> None:
+    """What is there before the tiles is turned over as a whole, where it lies, too."""
+    whole = Lowering(program, memory, views)
+    for step in region:
+        if step.op is TransposeGrad and all(x in views for x in step.inputs):
+            whole.run(step)
+            views[step.values[0]] = whole.views[step.values[0]]
+
+
+def _side_by_side(v: Abstract, axis: int) -> View:
+    """Memory in which that axis has stride 1, as it has in tiles."""
+    others = contiguous(tuple(n for a, n in enumerate(v.shape) if a != axis))
+    strides = [s * v.shape[axis] for s in others]
+    strides.insert(axis, 1)
+    return View(Buffer(v.size, v.dtype), 0, v.shape, tuple(strides))
+
+
 def _copies(view: View, copies: int) -> View:
     """Memory for one sum of each chunk, side by side."""
     return replace(view, buffer=Buffer(view.buffer.size * copies, view.buffer.dtype))
@@ -183,11 +204,10 @@ def chunk_count(tiles: int, work: int) -> int:
     return max(min(most, 16), 1)
 
 
-def _laid_out(v: Abstract, left: Sequence[Step]) -> View:
+def _laid_out(v: Abstract, memory: Memory) -> View:
     """Memory for a sum over samples: turned over if it is only read so, as by the optimiser."""
-    readers = [step for step in left if any(x is v for x in step.inputs)]
-    if v.ndim == 2 and readers and all(step.op is TransposeGrad for step in readers):
-        return View(Buffer(v.size, v.dtype), 0, v.shape, (1, v.shape[0]))
+    if v in memory.turned:
+        return turned_over(v)
     return View(Buffer(v.size, v.dtype), 0, v.shape, contiguous(v.shape))
 
 

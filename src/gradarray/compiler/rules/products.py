@@ -19,6 +19,7 @@ from ..machine import host
 from ..program import Step
 from ..scalar import Unsupported
 from .blocks import MOST, in_blocks
+from .panels import in_panels, in_row_blocks
 from .points import copied
 
 
@@ -95,6 +96,11 @@ def _product(
         if blocks and stack and each <= MOST:
             low.define(y, out, low.append(blocks))
             return None
+    if rows_ and summed_ and columns_ and not stack and each > MOST:
+        panels = in_panels(a, b, out, rows_, summed_, columns_)
+        if panels:
+            low.define(y, out, low.append(panels))
+            return None
     if rows_ and summed_ and columns_ and each > SMALL:
         (m, *ms), (k, *ks), (n, *ns) = rows_, summed_, columns_
         left, right = _matrix(ms[0], ks[0], m, k), _matrix(ks[1], ns[1], k, n)
@@ -142,13 +148,9 @@ def _in_lanes(
         if bn != 1:
             b, bk = _packed(b, k, n, bk, bn, items)
             bn = 1
-        items.append(
-            Contract(
-                Access(out.buffer, out.offset, out.outer), Access(a.buffer, a.offset, a.outer),
-                Access(b.buffer, b.offset, b.outer), m, k, n,
-                (ms[2], 1), (ms[0], ks[0]), (bk, bn), "columns", not fresh,
-            )
-        )  # fmt: skip
+        b = replace(b, shape=(k, n), strides=(bk, bn))
+        a = replace(a, shape=(m, k), strides=(ms[0], ks[0]))
+        items += in_row_blocks(a, b, replace(out, strides=(ms[2], 1)), not fresh)
         low.define(y, out, low.append(items))
         return True
     if parts["summed"] != [lane]:
