@@ -173,7 +173,11 @@ class Compiled:
         return known[1]
 
     def show(self, what: str = "graph") -> str:
-        """The version that was compiled last, as text."""
+        """The version that was compiled last, as text: one stage of its way.
+
+        "graph" (the steps that were recorded), "simplified" (those that are left), "loops", "llvm",
+        "asm", or "cost" (operations and bytes, and its time against this machine's limit).
+        """
         return self._versions.shown(what)
 
     def export(self, folder: Any, name: str | None = None) -> list[Path]:

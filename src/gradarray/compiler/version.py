@@ -19,6 +19,7 @@ from ..graph import flags
 from . import report
 from .abstract import Abstract
 from .again import Again
+from .assemble import prepared
 from .call import Call, Unusual, own, places_of
 from .check import Checked
 from .export import export
@@ -256,8 +257,10 @@ class Version:
         """Its program or its code, as text."""
         if what == "graph":
             return self.recorded.program.show()
+        if what == "simplified":
+            return prepared(self.recorded.program).show()
         if what not in report.KINDS:
-            kinds = ", ".join(("graph", *report.KINDS))
+            kinds = ", ".join(("graph", "simplified", *report.KINDS))
             raise ValueError(message("show", f"{what!r} is none of {kinds}."))
         if self.eager:
             return "It runs op by op: a result is on a graph that was walked inside."
