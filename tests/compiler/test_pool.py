@@ -94,6 +94,18 @@ def test_products(shape: tuple[int, int, int]):
     assert np.all(np.abs(first[1].T - a @ b) <= 2 * k * 2.3e-16 * size)
 
 
+def test_values_moved_by_indices():
+    x, i = RNG.normal(size=300_007), RNG.integers(-300_007, 300_007, 300_007)
+    picked = ga.compile(lambda x, i: x[i] * 2.0)
+    put = ga.compile(ga.grad(lambda x, i, w: (x[i] * w).sum()))
+    expected = np.zeros_like(x)
+    np.add.at(expected, i, np.arange(x.size))
+    for y in at_each(picked, x, i):
+        np.testing.assert_array_equal(y, 2 * x[i])
+    for y in at_each(put, x, i, np.arange(float(x.size))):
+        np.testing.assert_array_equal(y, expected)  # sums of whole numbers
+
+
 def test_training_in_tiles_gives_the_same_bits():
     def train() -> Any:
         ga.random.seed(0)

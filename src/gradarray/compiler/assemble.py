@@ -10,7 +10,7 @@ import numpy as np
 from ..ops.shape import TransposeGrad
 from . import expansions, passes, rules, simplify_gather, split_loops, taps
 from .abstract import Abstract
-from .commit import commit, late_steps, look_at_indices, look_for_nan
+from .commit import commit, late_steps, look_at_watched, look_for_nan
 from .expand import expanded
 from .loops import Buffer, Fill
 from .lower import RULES, Host, Lowering, Memory, View, contiguous
@@ -19,6 +19,7 @@ from .prune import pruned
 from .simplify import simplified
 from .split import Split, splits_of
 from .tiles import tiled
+from .watch import Watch
 
 _DECLARED = expansions, rules, simplify_gather, split_loops, taps  # imported for what it declares
 
@@ -35,7 +36,7 @@ class Assembled:
     outputs: list[Any]
     host_reasons: dict[str, str]
     status: Buffer | None  # where a loop that was not finished says so
-    watched: list[tuple[Buffer, int, str]]  # extremes of indices, the length they are for, the op
+    watched: list[Watch]
 
 
 def assemble(
@@ -84,7 +85,7 @@ def assemble(
         flag, checks = look_for_nan(whole, program.outputs[count:])
         items.insert(0, [Fill(flag)])
     _keep(whole, after, [program.outputs[k] for k in places])
-    items += [*whole.items, [*checks, *look_at_indices(memory)]]
+    items += [*whole.items, [*checks, *look_at_watched(memory)]]
     views.update(whole.views)
     last = Lowering(program, memory, views)
     for step in after:

@@ -95,17 +95,13 @@ def _may_write(low: Lowering, k: int, to: View) -> bool:
     return True
 
 
-def look_at_indices(memory: Memory) -> list[Any]:
-    """Statements that set the status where an index was out of bounds, before state is written."""
+def look_at_watched(memory: Memory) -> list[Any]:
+    """Statements that set the status where something is wrong, before state is written."""
     out: list[Any] = []
-    for extremes, count, _ in list(memory.watched):
-        least, greatest = expr.leaf(0, np.int64), expr.leaf(1, np.int64)
-        below = expr.make("lt", least, expr.const(-count, np.int64))
-        above = expr.make("ge", greatest, expr.const(count, np.int64))
-        some = expr.make("le", least, greatest)
-        wrong = expr.make("or", below, expr.make("and", above, some))
-        status, old = memory.unfinished(), expr.leaf(2, np.int64)
-        loads = {least: Access(extremes), greatest: Access(extremes, 1), old: status}
-        value = expr.select(wrong, expr.const(1, np.int64), old)
-        out.append(Nest([], loads, [Store(status, value)]))
+    for watch in list(memory.watched):
+        cells = [expr.leaf(k, np.int64) for k in range(len(watch.fresh))]
+        status, old = memory.unfinished(), expr.leaf(len(cells), np.int64)
+        loads = {x: Access(watch.cells, k) for k, x in enumerate(cells)}
+        value = expr.select(watch.wrong(*cells), expr.const(1, np.int64), old)
+        out.append(Nest([], {**loads, old: status}, [Store(status, value)]))
     return out

@@ -12,6 +12,7 @@ from .machine import host
 
 CLOCK = 3e9  # vectors a second, about: for choices that need no more than an order of magnitude
 STREAM = 1e10  # bytes a second
+CALL = 3e-7  # seconds that a call of LAPACK takes at least, for small matrices
 
 
 @dataclass
@@ -59,6 +60,9 @@ def _one(s: Any) -> Cost:
     elif isinstance(s, (loops.Contract, loops.Gemm)):
         operations = 2 * s.rows * s.inner * s.columns
         instructions = operations / (2 * host().lanes(s.c.buffer.dtype.itemsize))
+    elif isinstance(s, loops.Routine):
+        operations = int(s.operations)
+        instructions = CALL * CLOCK + operations / 2
     touched = sum(_bytes(s, access) for access, _ in loops.accesses(s))
     return Cost(operations, touched, max(instructions / CLOCK, touched / STREAM))
 
@@ -75,6 +79,8 @@ def _bytes(s: Any, access: loops.Access) -> int:
         count = s.rows * s.columns
     elif isinstance(s, loops.Fill):
         count = s.buffer.size
+    elif isinstance(s, loops.Routine):
+        count = next(one.size for one in s.stretches if one.at is access)
     elif isinstance(s, loops.Check):
         count = s.size if access is s.of else 1
     else:

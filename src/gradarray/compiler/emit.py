@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from . import expr
+from . import expr, routines
 from .contract import ContractWriter, TurnWriter
 from .expr import BOOL
 from .ir import Writer, compute, element, splat, stored, suffix, vector
 from .loops import (
     Access,
+    Alarm,
     Branch,
     Buffer,
     Check,
@@ -21,6 +22,7 @@ from .loops import (
     Gemm,
     Loop,
     Nest,
+    Routine,
     Sum,
     Turn,
     Var,
@@ -56,7 +58,7 @@ class Module:
         self.declared: set[str] = set()
         self.kernels: dict[str, str] = {}  # text without the name: name
         self.bodies: list[str] = []
-        self.products: set[str] = set()  # of BLAS, that are called
+        self.routines: set[str] = set()  # of BLAS and LAPACK, that are called
         self.shares = False  # are there parallel loops?
 
     def kernel(self, text: str, kind: str) -> str:
@@ -154,6 +156,11 @@ class Entry:
                 self._kernel(TurnWriter(self.m, s).text, "turn", (s.of, s.to))
             elif isinstance(s, Check):
                 self._check(s)
+            elif isinstance(s, Routine):
+                places = tuple(one.at for one in s.stretches)
+                self._kernel(routines.text(self.m, s), "routine", places)
+            elif isinstance(s, Alarm):
+                self._alarm(s)
             elif isinstance(s, Fill):
                 self.m.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
                 base = self._base(s.buffer)
@@ -161,6 +168,18 @@ class Entry:
                     f"call void @llvm.memset.p0.i64(ptr {base}, i8 0, "
                     f"i64 {s.buffer.size * s.buffer.dtype.itemsize}, i1 false)"
                 )
+
+    def _alarm(self, s: Alarm) -> None:
+        w, kind = self.w, stored(s.of.buffer.dtype)
+        x = w.let(f"load {kind}, ptr {self._pointer(s.of, [])}")
+        bad = w.let(f"icmp ne {kind} {x}, 0")
+        tag = bad[1:]
+        w.put(f"br i1 {bad}, label %alarm_{tag}, label %calm_{tag}")
+        w.label(f"alarm_{tag}")
+        to, kind = self._pointer(s.to, []), stored(s.to.buffer.dtype)
+        w.put(f"store atomic {kind} 1, ptr {to} monotonic, align {s.to.buffer.dtype.itemsize}")
+        w.put(f"br label %calm_{tag}")
+        w.label(f"calm_{tag}")
 
     def _share(self, s: Loop) -> None:
         turns = Turns(self.m, f"{self.name}.{s.var.name}", self.own)
@@ -246,6 +265,7 @@ class Entry:
             self._statements(body)
             w.put(f"br label %join_{tag}")
         w.label(f"join_{tag}")
+
     def _check(self, s: Check) -> None:
         of, flag = self._pointer(s.of, []), self._base(s.flag)
         size, dtype = s.size, s.of.buffer.dtype
@@ -268,9 +288,8 @@ class Entry:
         self.w.put(f"call void @{name}({args})")
 
     def _gemm(self, g: Gemm) -> None:
-        single = g.c.buffer.dtype.itemsize == 4
-        name = "gemm_f32" if single else "gemm_f64"
-        kind = "float" if single else "double"
+        kind = element(g.c.buffer.dtype)
+        name = routines.product(self.m, g.c.buffer.dtype)
         a, b, c = (self._pointer(x, []) for x in (g.a, g.b, g.c))
         # BLAS counts down columns first: it is given C^T = B^T A^T.
         numbers = [g.columns, g.rows, g.inner, g.ldb, g.lda, g.ldc]
@@ -280,7 +299,6 @@ class Entry:
             [*(f"i64 {n}" for n in numbers), *(f"i64 {f}" for f in flags),
              f"ptr {b}", f"ptr {a}", f"ptr {c}", f"{kind} {beta}"]
         )  # fmt: skip
-        self.m.products.add(name)
         self.w.put(f"call void @{name}({args})")
 
 

@@ -40,6 +40,9 @@ _C = {
 }  # fmt: skip
 
 
+_LIMITS = {2**63 - 1: "INT64_MAX", -(2**63): "INT64_MIN"}
+
+
 def export(
     folder: Any, name: str, recorded: Recorded, native: Native, form: tree.Structure,
     values: Sequence[Any],
@@ -58,16 +61,17 @@ def export(
     at.mkdir(parents=True, exist_ok=True)
     header = _Header(name, recorded, native, form, values)
     paths = [at / f"{name}.{kind}" for kind in ("o", "h", "weights")]
-    paths[0].write_bytes(object_code(_alone(native.text, name)))
+    paths[0].write_bytes(object_code(_alone(native.text, name, native.routines)))
     paths[1].write_text(header.text(), encoding="utf-8")
     paths[2].write_bytes(bytes(header.weights))
     return paths
 
 
-def _alone(text: str, name: str) -> str:
+def _alone(text: str, name: str, routines: Sequence[str]) -> str:
     """The code under names of its own, with the turns of parallel loops one after the other."""
     text = re.sub(r"define void @(entry\d+|commit)\(", rf"define void @{name}_\1(", text)
-    text = re.sub(r"@([sd]gemm)\(", r"@\1_(", text)
+    for routine in routines:
+        text = re.sub(rf"@{routine}\(", f"@{routine}_(", text)
     declared = "declare void @share(ptr, i64, ptr, ptr, ptr, i64)"
     return text.replace(declared, pool.SERIAL.replace("define void", "define internal void"))
 
@@ -153,9 +157,10 @@ class _Header:
         self.reset: list[str] = []
         if low.status is not None:
             self.reset.append(f"*(int64_t *)s->table[{low.status.index}] = 0;")
-        for buffer, _, _ in low.watched:
-            self.reset.append(f"((int64_t *)s->table[{buffer.index}])[0] = INT64_MAX;")
-            self.reset.append(f"((int64_t *)s->table[{buffer.index}])[1] = INT64_MIN;")
+        for watch in low.watched:
+            for k, fresh in enumerate(watch.fresh):
+                word = f"((int64_t *)s->table[{watch.cells.index}])[{k}]"
+                self.reset.append(f"{word} = {_LIMITS.get(fresh, fresh)};")
 
     def text(self) -> str:
         name, native = self.name, self.native
@@ -172,8 +177,9 @@ class _Header:
         run += [f"{f}(s->arena, s->table);" for f in commit]
         parameters = ", ".join(f"\n    {p}" for p in [f"{name}_step *s", *self.parameters])
         blas = ""
-        if re.search(r"@[sd]gemm\(", native.text):
-            blas = "; calls a BLAS (sgemm_, dgemm_), link one"
+        if native.routines:
+            names = ", ".join(f"{routine}_" for routine in native.routines)
+            blas = f"; calls BLAS or LAPACK ({names}), link one"
         size = native.own_at + native.own_size
         return _TEXT.format(
             name=name, upper=name.upper(), count=native.unused + 1, weights=len(self.weights),

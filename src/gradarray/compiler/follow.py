@@ -22,6 +22,7 @@ import numpy as np
 
 from .loops import (
     Access,
+    Alarm,
     Branch,
     Buffer,
     Check,
@@ -30,6 +31,7 @@ from .loops import (
     Gemm,
     Loop,
     Nest,
+    Routine,
     Turn,
     Var,
     While,
@@ -276,6 +278,17 @@ class Follow:
     def fill(self, s: Fill) -> None:
         self.write(Access(s.buffer), ((s.buffer.size, 1),), "zeros")
 
+    def routine(self, s: Routine) -> None:
+        for one in s.stretches:
+            if "r" in one.how:
+                self.read(one.at, ((one.size, 1),), s.name)
+        for one in s.stretches:
+            if "w" in one.how:
+                self.write(one.at, ((one.size, 1),), s.name)
+
+    def alarm(self, s: Alarm) -> None:
+        self.read(s.of, (), "an alarm")  # what it raises is the same from every turn
+
     def look(self, s: Check) -> None:
         self.read(s.of, ((s.size, 1),), "the look for a NaN")
         self.read(Access(s.flag), (), "the look for a NaN")
@@ -284,5 +297,5 @@ class Follow:
 _FOLLOWED: dict[type, Any] = {
     Nest: Follow.nest, Loop: Follow.loop, While: Follow.while_, Branch: Follow.branch,
     Gemm: Follow.gemm, Contract: Follow.contract, Turn: Follow.turned, Fill: Follow.fill,
-    Check: Follow.look,
+    Check: Follow.look, Routine: Follow.routine, Alarm: Follow.alarm,
 }  # fmt: skip

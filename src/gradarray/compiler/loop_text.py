@@ -7,7 +7,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from .expr import Expr, topological, value_of
-from .loops import Branch, Check, Contract, Fill, Gemm, Loop, Nest, Turn, While
+from .loops import (
+    Alarm,
+    Branch,
+    Check,
+    Contract,
+    Fill,
+    Gemm,
+    Loop,
+    Nest,
+    Routine,
+    Stretch,
+    Turn,
+    While,
+)
 
 WIDE = 80  # characters of an expression that is not broken up
 _INFIX = {
@@ -52,6 +65,11 @@ def _lines(s: Any, indent: str) -> Iterator[str]:
         yield f"{indent}{s.to} = {s.of}^T  # {s.rows} x {s.columns}"
     elif isinstance(s, Fill):
         yield f"{indent}{s.buffer.name}[:] = 0"
+    elif isinstance(s, Routine):
+        given = ", ".join(str(x.at) if isinstance(x, Stretch) else str(x) for x in s.arguments)
+        yield f"{indent}{s.name}({given})"
+    elif isinstance(s, Alarm):
+        yield f"{indent}{s.to} = 1 if {s.of}"
     elif isinstance(s, Check):
         yield f"{indent}{s.flag.name}[0] |= any NaN in {s.of}  # {s.size}"
 

@@ -8,6 +8,7 @@
               may run at the same time; one may go backward, and up to a count that is computed
     While     a loop as long as a value that its test computes is true
     Branch    one of several bodies, by a number
+    Routine   a call of BLAS or LAPACK; Alarm: one of its failures is noted
     Fill      zeros; Check: is there a NaN?
     Block     statements in order
 
@@ -249,7 +250,41 @@ class Turn:
     of_stride: int
 
 
-Statement = Nest | Loop | While | Branch | Fill | Check | Gemm | Contract | Turn
+@dataclass(frozen=True)
+class Stretch:
+    """`size` elements side by side that a routine reads ("r"), writes ("w"), or both ("rw")."""
+
+    at: Access
+    size: int
+    how: str
+
+
+@dataclass(eq=False)
+class Routine:
+    """A routine of BLAS or LAPACK, which finds its arguments at their addresses.
+
+    Arguments are letters, whole numbers, numbers of its dtype, and stretches of memory.
+    """
+
+    name: str
+    arguments: tuple[Any, ...]
+    dtype: np.dtype
+    operations: float = 0.0
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        return [x for x in self.arguments if isinstance(x, Stretch)]
+
+
+@dataclass(eq=False)
+class Alarm:
+    """`to` becomes 1 if what lies at `of` is not 0; turns of parallel loops may raise one alarm."""
+
+    to: Access
+    of: Access
+
+
+Statement = Nest | Loop | While | Branch | Fill | Check | Gemm | Contract | Turn | Routine | Alarm
 
 
 def walk(body: list[Any]) -> Iterator[Any]:
@@ -301,6 +336,15 @@ def accesses(statement: Any) -> Iterator[tuple[Access, bool]]:
         yield Access(statement.flag), True
     elif isinstance(statement, Fill):
         yield Access(statement.buffer), True
+    elif isinstance(statement, Routine):
+        for one in statement.stretches:
+            if "r" in one.how:
+                yield one.at, False
+            if "w" in one.how:
+                yield one.at, True
+    elif isinstance(statement, Alarm):
+        yield statement.of, False
+        yield statement.to, True
 
 
 def check(body: list[Any]) -> None:
@@ -323,6 +367,8 @@ def _reach(s: Any, access: Access) -> int:
         return (rows - 1) * ld + columns - 1
     if isinstance(s, Check):
         return max(s.size - 1, 0) if access is s.of else 0
+    if isinstance(s, Routine):
+        return max(next(one.size for one in s.stretches if one.at is access) - 1, 0)
     if isinstance(s, Turn):
         if access is s.of:
             return (s.rows - 1) * s.of_stride + s.columns - 1

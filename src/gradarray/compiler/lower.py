@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..algebra import Elementwise
-from . import expr, passes
+from . import expr, passes, watch
 from .abstract import Abstract
 from .expr import Expr
 from .loops import Access, Buffer, Nest, Store, Sum, Var
 from .program import Program, Step
 from .scalar import Scalar, Unsupported, as_scalar
+from .watch import Watch
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -124,7 +125,7 @@ class Memory:
         self.constants: list[Buffer] = []
         self.host_reasons: dict[str, str] = {}
         self.status: Buffer | None = None  # where a loop that was not finished says so
-        self.watched: list[tuple[Buffer, int, str]] = []
+        self.watched: list[Watch] = []
         self.turned: set[Abstract] = set()  # matrices that are only read turned over
 
     def unfinished(self) -> Access:
@@ -135,9 +136,21 @@ class Memory:
 
     def watch(self, count: int, op: str) -> Buffer:
         """Where the least and the greatest index that an op is given for a length are kept."""
-        info = np.iinfo(np.int64)
-        buffer = self.constant(np.array([info.max, info.min])).buffer
-        self.watched.append((buffer, count, op))
+        return self._watched(2, lambda cells: watch.indices(cells, count, op))
+
+    def alarm(self, op: str) -> Access:
+        """Where it is noted that an operation on a matrix failed."""
+        return Access(self._watched(1, lambda cells: watch.failure(cells, op)))
+
+    def doubt(self) -> Access:
+        """Where it is noted that what was computed is not to be trusted."""
+        return Access(self._watched(1, watch.doubt))
+
+    def _watched(self, count: int, kind: Callable[[Buffer], Watch]) -> Buffer:
+        buffer = self.constant(np.zeros(count, np.int64)).buffer
+        one = kind(buffer)
+        buffer.data[:] = one.fresh
+        self.watched.append(one)
         return buffer
 
     def given(self, v: Abstract) -> View:
@@ -177,6 +190,7 @@ class Lowering:
         return low
 
     turn: Any = None
+    next_axis: int | None = None  # of what is made next: which axis counts a tile's samples
 
     def _constant(self, data: np.ndarray) -> View:
         return self.shared.constant(data)

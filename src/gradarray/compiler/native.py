@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import message
-from . import loops, pool
+from . import loops, pool, routines
 from .apart import apart
 from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
@@ -55,11 +52,10 @@ class Native:
         names = [f"entry{k}" for k in range(len(self.bodies))] + ["commit"] * bool(self.commit)
         for name, body in zip(names, every):
             Entry(module, name, (self.own_at, self.own_size)).write(body)
-        products = "".join(_PRODUCTS[name] for name in sorted(module.products))
-        self.text = module.text() + products + attributes(self.target)
+        self.text = module.text() + attributes(self.target)
+        self.routines = sorted(module.routines)
         symbols = pool.symbols() if module.shares else {}
-        if module.products:
-            symbols |= _symbols()
+        symbols |= routines.symbols(self.routines)
         loaded = Loaded(object_code(self.text), tuple(names), symbols) if names else None
         self.loaded = loaded
         self.addresses = [loaded.addresses[name] for name in names] if loaded else []
@@ -201,12 +197,14 @@ class Native:
         status, limit = self.lowering.status, 0
         if status is not None:
             limit, status.data[0] = int(status.data[0]), 0
-        for buffer, count, op in self.lowering.watched:
-            least, greatest = buffer.data.tolist()
-            if least < -count or (greatest >= count and least <= greatest):
-                info = np.iinfo(np.int64)
-                buffer.data[:] = info.max, info.min
-                raise outside(greatest if greatest >= count else least, count, op)
+        errors = []
+        for watch in self.lowering.watched:
+            error = watch.error(*watch.cells.data.tolist())
+            if error is not None:
+                watch.cells.data[:] = watch.fresh
+                errors.append(error)
+        if errors:
+            raise errors[0]
         if limit:
             raise unfinished(limit)
 
@@ -234,16 +232,6 @@ class Native:
             if write:
                 x = np.ndarray(view.shape, b.dtype, owner.data, view.offset * size, strides)
         return x if write or x.shape else x[()]
-
-
-def outside(index: int, count: int, op: str) -> IndexError:
-    return IndexError(
-        message(
-            op,
-            f"index {index} is out of bounds for length {count}.",
-            f"Indices are from {-count} to {count - 1}.",
-        )
-    )
 
 
 class Work:
@@ -291,50 +279,3 @@ def _aligned(size: int) -> np.ndarray:
     raw = np.empty(size + ALIGN, np.uint8)
     start = -raw.ctypes.data % ALIGN
     return raw[start : start + size]
-
-
-def _gemm_text(name: str, kind: str, blas: str) -> str:
-    numbers = ("m", "n", "k", "lda", "ldb", "ldc")
-    lines = [
-        f"declare void @{blas}({', '.join(['ptr'] * 13)})",
-        f"define internal void @{name}(i64 %m, i64 %n, i64 %k, i64 %lda, i64 %ldb, i64 %ldc, "
-        f"i64 %ta, i64 %tb, ptr %a, ptr %b, ptr %c, {kind} %beta) #0 {{"
-    ]
-    for x in numbers:
-        lines += [f"  %{x}p = alloca i32", f"  %{x}w = trunc i64 %{x} to i32",
-                  f"  store i32 %{x}w, ptr %{x}p"]  # fmt: skip
-    for x in ("a", "b"):
-        lines += [
-            f"  %t{x}p = alloca i8", f"  %t{x}f = icmp ne i64 %t{x}, 0",
-            f"  %t{x}c = select i1 %t{x}f, i8 84, i8 78", f"  store i8 %t{x}c, ptr %t{x}p",
-        ]  # fmt: skip
-    lines += [
-        f"  %one = alloca {kind}", f"  store {kind} 1.0, ptr %one",
-        f"  %bp = alloca {kind}", f"  store {kind} %beta, ptr %bp",
-        f"  call void @{blas}(ptr %tap, ptr %tbp, ptr %mp, ptr %np, ptr %kp, ptr %one, ptr %a, "
-        "ptr %ldap, ptr %b, ptr %ldbp, ptr %bp, ptr %c, ptr %ldcp)",
-        "  ret void", "}",
-    ]  # fmt: skip
-    return "\n".join(lines) + "\n"
-
-
-_PRODUCTS = {
-    "gemm_f32": _gemm_text("gemm_f32", "float", "sgemm"),
-    "gemm_f64": _gemm_text("gemm_f64", "double", "dgemm"),
-}
-
-
-@functools.cache
-def _symbols() -> dict[str, int]:
-    """The addresses of SciPy's BLAS."""
-    capsules = importlib.import_module("scipy.linalg.cython_blas").__pyx_capi__
-    return {name: _address(capsules[name]) for name in ("sgemm", "dgemm")}
-
-
-def _address(capsule: Any) -> int:
-    api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype = ctypes.c_char_p
-    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    return api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))

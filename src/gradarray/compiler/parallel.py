@@ -50,7 +50,10 @@ def _cut(extent: int) -> tuple[int, int, int]:
 
 def _nest(s: Nest) -> list[Any] | None:
     """Chunks of the longest axis."""
-    axis = max(s.axes, key=lambda v: v.extent, default=None)
+    # Two points of different chunks may be written to one place where indices say the place.
+    scattered = [at for out in (*s.stores, *s.sums) for at, _, _ in out.to.through]
+    free = [v for v in s.axes if not any(at.moves(v) for at in scattered)]
+    axis = max(free, key=lambda v: v.extent, default=None)
     if axis is None or axis.extent < 2 * CHUNKS:
         return None
     count, each, rest = _cut(axis.extent)
@@ -59,6 +62,8 @@ def _nest(s: Nest) -> list[Any] | None:
     partial: list[tuple[Sum, Buffer, int, int]] = []  # sum, its places, how many, from where
     for one in s.sums:
         if not one.to.stride(axis):
+            if one.to.through:
+                return None
             low, high = one.to.span()
             size = high - low + 1
             partial.append((one, Buffer(parts * size, one.to.buffer.dtype), size, low))
@@ -77,13 +82,15 @@ def _chunk(
     short = Var(extent)
 
     def moved(access: Access) -> Access:
-        stride = access.stride(axis)
-        if not stride:
+        if not access.moves(axis):
             return access
+        stride = access.stride(axis)
         strides = [(short if v is axis else v, k) for v, k in access.strides]
-        if turn is not None:
+        if turn is not None and stride:
             strides.append((turn, stride * extent))
-        return replace(access, offset=access.offset + start * stride, strides=tuple(strides))
+        through = tuple((moved(at), far, count) for at, far, count in access.through)
+        offset = access.offset + start * stride
+        return Access(access.buffer, offset, tuple(strides), through)
 
     places = {id(one): (buffer, size, low) for one, buffer, size, low in partial}
     sums = []

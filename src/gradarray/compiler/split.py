@@ -19,11 +19,16 @@ from ..ops.complex import ConjGrad, RealGrad
 from ..ops.contract import MatMulGrad
 from ..ops.control import AliasGrad
 from ..ops.conv import ConvGrad, ConvTransposeGrad, ConvWeightGrad
+from ..ops.determinant import DetGrad, SlogdetGrad
+from ..ops.eigen import EighGrad, EigvalshGrad
 from ..ops.einsum import ContractGrad
+from ..ops.factor import CholeskyGrad, QRGrad
 from ..ops.indexing import IndexGrad, PlaceGrad
 from ..ops.join import ConcatenateGrad, SplitGrad, StackGrad, UnstackGrad
+from ..ops.linsolve import InvGrad, SolveGrad, SolveTriangularGrad
 from ..ops.reduce import MaxGrad, MinGrad, SumGrad
 from ..ops.shape import AsTypeGrad, BroadcastToGrad, ExpandDimsGrad, ReshapeGrad, TransposeGrad
+from ..ops.singular import SVDGrad, SvdvalsGrad
 from ..ops.unfold import FoldGrad, UnfoldGrad
 from .abstract import Abstract
 from .program import Program, Step
@@ -373,6 +378,21 @@ def _plane(x: Any) -> int:
     return math.prod(np.shape(x)[2:] if type(x) is not Abstract else x.shape[2:])
 
 
+def _stacked(split: Split, step: Step) -> None:
+    """Linear algebra takes each matrix of a stack by itself; axes of samples come before them."""
+    found = {split.axis[x] - x.ndim for x in step.inputs if x in split.axis}
+    if len(found) != 1 or max(found) >= -2:
+        raise Together
+    (axis,) = found
+    for x in step.operands:
+        known = type(x) is Abstract and x in split.axis
+        if not known and _ndim(x) >= -axis and np.shape(x)[axis] != 1:
+            sliced(split, x, axis)
+    lead = axis + max(_ndim(x) for x in step.operands)
+    for y in step.values:
+        split.axis[y] = lead
+
+
 RULES: dict[Any, Any] = {
     ConvGrad: _convolution, ConvTransposeGrad: _convolution, ConvWeightGrad: _convolution,
     UnfoldGrad: _planes, FoldGrad: _planes, WindowSumGrad: _planes, WindowSpreadGrad: _planes,
@@ -383,4 +403,7 @@ RULES: dict[Any, Any] = {
     ConcatenateGrad: _join, StackGrad: _join, SplitGrad: _part, UnstackGrad: _part,
     SumGrad: _reduction, MaxGrad: _reduction, MinGrad: _reduction,
     MatMulGrad: _matmul, ContractGrad: _contract,
+    SolveGrad: _stacked, InvGrad: _stacked, SolveTriangularGrad: _stacked, DetGrad: _stacked,
+    SlogdetGrad: _stacked, CholeskyGrad: _stacked, QRGrad: _stacked, EighGrad: _stacked,
+    EigvalshGrad: _stacked, SVDGrad: _stacked, SvdvalsGrad: _stacked,
 }  # fmt: skip

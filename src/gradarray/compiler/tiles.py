@@ -67,8 +67,6 @@ class Tile(Lowering):
             low.define(v, view, 0)
         return low
 
-    next_axis: int | None = None
-
     def memory(self, x: Any) -> View:
         if type(x) is Abstract and x not in self.views:
             with self._laid_out_as(x):
@@ -134,7 +132,7 @@ def tiled(
         shared = {p.buffer for p in (*parts.values(), *escaping.values())}
         for statement in walk(inner):
             for access, written in accesses(statement):
-                if written and access.buffer not in shared:
+                if written and access.buffer not in shared and access.buffer.place == "arena":
                     access.buffer.private = chunks > 1
     last = {v: replace(p, offset=p.offset + chunks * v.size) for v, p in parts.items()}
     if over:

@@ -274,7 +274,7 @@ def _inferred(op: type[Grad], raw: Any, params: dict[str, Any]) -> Any:
             shape = np.broadcast_shapes(*[np.shape(x) if is_array(x) else _shape(x) for x in raw])
             y = op.forward(*[_small(x) for x in raw], **params)
             return shape, np.asarray(y).dtype
-        y = op.forward(*[_example(x) for x in raw], **params)
+        y = op.forward(*[example(x) for x in raw], **params)
     if isinstance(y, tuple):
         return [(np.shape(part), np.asarray(part).dtype) for part in y]
     return np.shape(y), np.asarray(y).dtype
@@ -291,7 +291,7 @@ def _small(x: Any) -> Any:
     return x.ravel()[:1] if isinstance(x, np.ndarray) and x.size else x
 
 
-def _example(x: Any) -> Any:
+def example(x: Any) -> Any:
     """Values with which any op can be carried out: a regular matrix, an index that exists."""
     if type(x) is not Abstract:
         return x

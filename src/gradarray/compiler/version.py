@@ -39,7 +39,8 @@ from .record import (
     read_only,
     record,
 )
-from .trace import lock
+from .trace import example, lock
+from .watch import OpByOp
 
 LARGE = 1 << 20  # bytes of a constant that a word is said about
 
@@ -155,8 +156,12 @@ class Version:
             inputs[k] = handle._data
         try:
             values = self._run(inputs)
-        except (IndexError, ValueError):
+        except OpByOp:
+            return self.run([x.value if type(x) is Static else x for x in leaves])
+        except (IndexError, ValueError) as error:
             self._look(inputs)
+            if isinstance(error, np.linalg.LinAlgError):  # of which matrix the op itself tells
+                interpret(recorded.program)(inputs)
             raise
         if values is None:
             self._look(inputs)
@@ -266,8 +271,8 @@ class Version:
             return "It runs op by op: a result is on a graph that was walked inside."
         run = self._run._run if isinstance(self._run, Checked) else self._run
         inputs = [
-            np.full(v.shape, v.dtype.kind in "fc", v.dtype) if slot.handle is None or slot.gradient
-            else read(slot, ()) for slot, v in self.recorded.reads
+            example(v) if slot.handle is None or slot.gradient else read(slot, ())
+            for slot, v in self.recorded.reads
         ]  # fmt: skip
         return report.shown(run, what, inputs)
 

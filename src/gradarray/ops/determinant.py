@@ -10,15 +10,18 @@ from ..array import GradArray
 from ..custom import Custom
 from ..record import apply
 from ..registry import arr, case, public
-from .arithmetic import absorb
+from .arithmetic import absolute, absorb
 from .compare import where
 from .complex import imag, is_complex, real
 from .contract import matmul
-from .join import concatenate
+from .control import TrustGrad, stop_gradient
+from .join import concatenate, stack
 from .linsolve import inverse_or
 from .matrices import filled, on_diagonal, square, turned, value_of
-from .reduce import sum
+from .move import flip
+from .reduce import max, sum
 from .shape import expand_dims
+from .vectors import cross
 
 # Cofactors ----------------------------------------------------------------------------------------
 
@@ -31,7 +34,9 @@ def cofactors(x: Any, det: Any) -> Any:
     vanishes, all derivatives are those of sums and products.
     """
     known = value_of(x)
-    if known is None or not known.size:
+    if known is None:
+        return _unseen(x, det)
+    if not known.size:
         return _regular(x, det)
     deficit = _deficits(known)
     if not deficit.any():
@@ -45,6 +50,32 @@ def cofactors(x: Any, det: Any) -> Any:
 
 def _regular(x: Any, det: Any) -> Any:
     return _of_matrix(det) * turned(inverse_or(x, np.nan))
+
+
+def _unseen(x: Any, det: Any) -> Any:
+    """The cofactors of matrices of which only the form is known, as in a recording."""
+    n = x.shape[-1]
+    if n <= 3:
+        return _minors(x)
+    y = inverse_or(x, np.nan)
+    sizes = absolute(x), absolute(y)
+    a, b = (max(sum(size, axis=-2), axis=-1) for size in sizes)
+    fine = stop_gradient(a * b * (n * float(np.finfo(x.dtype).eps)) < 1)
+    return _of_matrix(det) * turned(apply(TrustGrad, y, _of_matrix(fine)))
+
+
+def _minors(x: Any) -> Any:
+    """The cofactors of matrices of up to three rows, written out: right for every rank."""
+    n = x.shape[-1]
+    if n == 0:
+        return x
+    rows = [x[..., k, :] for k in range(n)]
+    if n == 1:
+        return x * 0.0 + 1.0
+    if n == 2:
+        signs = np.array([1.0, -1.0], x.dtype)
+        return stack([flip(rows[1], -1) * signs, flip(rows[0], -1) * -signs], -2)
+    return stack([cross(rows[(k + 1) % 3], rows[(k + 2) % 3]) for k in range(3)], -2)
 
 
 def _deficits(x: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ def off_diagonal(x: Any) -> Any:
 
 def value_of(x: Any) -> np.ndarray | None:
     """The plain values of an operand of a rule; None where only their form is known."""
-    if not isinstance(x, (np.ndarray, np.generic)):
+    if hasattr(type(x), "detach"):
         x = x.detach()
         x = getattr(x, "_data", x)
     return np.asarray(x) if isinstance(x, (np.ndarray, np.generic)) else None

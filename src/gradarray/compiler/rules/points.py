@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from ...ops.arithmetic import AbsorbGrad
 from ...ops.complex import ConjGrad, RealGrad
-from ...ops.control import AliasGrad
+from ...ops.control import AliasGrad, TrustGrad
 from ...ops.create import CopyGrad
 from ...ops.shape import AsTypeGrad
-from ..expr import Expr
+from ..expr import BOOL, Expr, make
+from ..loops import Access, Alarm
 from ..lower import Group, Lowering, View, rule, statements
 from ..program import Step
 
@@ -53,6 +55,32 @@ def _same(low: Lowering, step: Step) -> Any:
 def _astype(low: Lowering, step: Step) -> Any:
     x, y = step.operands[0], step.values[0]
     low.elementwise([x], y, lambda x: x.astype(y.dtype))
+
+
+@rule(TrustGrad)
+def _trust(low: Lowering, step: Step) -> None:
+    y, fine = step.operands
+    low.elementwise([y], step.values[0], lambda y: y)
+    axes = tuple(range(fine.ndim))
+    k = low._group(fine.shape, low._bound([fine], fine.shape), axes)
+    group = low.items[k]
+    found = anywhere(low, group, make("not", low._used(fine, k)))
+    low.append([Alarm(low.shared.doubt(), found)])
+
+
+def anywhere(low: Lowering, group: Group, truth: Expr) -> Access:
+    """Where it is noted whether a truth value of the group's is true at any point."""
+    outer, low.next_axis = low.next_axis, None
+    place = low.fresh((), BOOL)
+    low.next_axis = outer
+    axes = tuple(range(len(group.shape)))
+    to = View(place.buffer, 0, group.shape, (0,) * len(axes))
+    if math.prod(group.shape) == 1:
+        group.stores.append((to, truth))
+    else:
+        group.sums.append((to, truth, "or", True))
+        group.summed = axes
+    return Access(place.buffer)
 
 
 @rule(AbsorbGrad)
