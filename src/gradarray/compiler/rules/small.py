@@ -45,7 +45,7 @@ def in_registers(
         whole = low.fresh(v.shape, v.dtype)
         low.views[v] = whole
         for view, x in _places(whole, result, core):
-            x = as_scalar(x).astype(dtype)
+            x: Any = as_scalar(x).astype(dtype)
             if fill is not None and failed is not None:
                 x = np.where(failed, dtype.type(fill), x)
             group.stores.append((view, x.e))
