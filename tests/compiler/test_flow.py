@@ -425,12 +425,20 @@ def test_the_samples_of_a_loop_go_along_the_lanes(
     assert split.n == samples and len(loops) == 2 and all(s in split.steps for s in loops)
 
 
-def test_a_neural_ode_on_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("samples", [17, 20, 32, 150])
+@pytest.mark.parametrize("rows", [False, True])
+def test_a_neural_ode_on_a_batch(
+    monkeypatch: pytest.MonkeyPatch, samples: int, rows: bool
+) -> None:
+    """`rows`: weights as layers have them, whose gradients are sums of products turned over."""
     monkeypatch.setattr("gradarray.compiler.split.LEAST", 1)
     ws = [ga.array(RNG.normal(size=s) / 4) for s in [(2, 50), (50,), (50, 2), (2,)]]
+    if rows:
+        ws[0], ws[2] = ga.array(ws[0].numpy().T), ga.array(ws[2].numpy().T)
 
     def loss(y: Any, *ws: Any) -> Any:
-        f = lambda y: ga.tanh(y**3 @ ws[0] + ws[1]) @ ws[2] + ws[3]
+        v, w = (ws[0].T, ws[2].T) if rows else (ws[0], ws[2])
+        f = lambda y: ga.tanh(y**3 @ v + ws[1]) @ w + ws[3]
 
         def step(y: Any, _: Any) -> Any:
             k1 = f(y)
@@ -440,8 +448,14 @@ def test_a_neural_ode_on_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
         y, ys = ga.scan(step, y, length=12)
         return (y * y).sum() + (ys**2).mean()
 
-    y = ga.array(RNG.normal(size=(20, 2)))
+    y = ga.array(RNG.normal(size=(samples, 2)))
     same(ga.value_and_grad(loss, (0, 1, 2, 3, 4)), y, *ws)
+    compiled = ga.compile(ga.value_and_grad(loss, (1, 2, 3, 4)))
+    compiled(y, *ws)
+    prepared = assemble.prepared(compiled._versions.last.recorded.program)
+    (split, *_) = splits_of(prepared, set())
+    loops = [step for step in prepared.steps if step.programs()]
+    assert split.n == samples and len(loops) == 2 and all(s in split.steps for s in loops)
 
 
 def looping(x: Any) -> Any:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import gradarray as ga
+from gradarray.compiler import assemble
+from gradarray.compiler.split import splits_of
 
 RNG = np.random.default_rng(0)
 D: Any = {"dtype": "float64"}
@@ -99,3 +101,33 @@ def test_as_many_samples_as_features() -> None:
     """A weight's first axis is as long as the batch; it is not taken for samples."""
     model = nn.Sequential(nn.Linear(W, W, **D), nn.Tanh(), nn.Linear(W, W, **D))
     same_training(model, squared, ga.array(RNG.normal(size=(W, W))), RNG.normal(size=(W, W)))
+
+
+def test_sums_that_are_added_share_their_memory() -> None:
+    """Gradients that reach a weight on two ways add up in one place, turned over where it is."""
+    v, w = ga.array(RNG.normal(size=(W, 3))), ga.array(RNG.normal(size=(W, 50)))
+    x = ga.array(RNG.normal(size=(200, 3)))
+
+    def loss(v: Any, w: Any) -> Any:
+        return (ga.tanh(ga.tanh(ga.tanh(x @ v.T) @ w) @ w.T) ** 2).mean()
+
+    compiled = ga.compile(ga.grad(loss, (0, 1)))
+    for a, b in zip(compiled(v, w), ga.grad(loss, (0, 1))(v, w), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10, atol=1e-14)
+    prepared = assemble.prepared(compiled._versions.last.recorded.program)
+    (split,) = splits_of(prepared, set())
+    made = [[x for x, _ in split.terms(y)] for y in prepared.outputs]
+    assert [len(terms) for terms in made[:2]] == [1, 2]
+
+
+def test_sums_that_are_added_but_stand_on_two_sides_of_a_whole_step() -> None:
+    """A mean over the batch stands between the two uses of a weight: two regions of tiles."""
+    w, x = ga.array(RNG.normal(size=(W, W)) / W), ga.array(RNG.normal(size=(200, W)))
+
+    def loss(w: Any) -> Any:
+        y = ga.tanh(x @ w)
+        return (ga.tanh((y - y.mean(0)) @ w) ** 2).mean()
+
+    np.testing.assert_allclose(
+        ga.compile(ga.grad(loss))(w).numpy(), ga.grad(loss)(w).numpy(), rtol=1e-10, atol=1e-14
+    )

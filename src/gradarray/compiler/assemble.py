@@ -199,9 +199,14 @@ def _take_tiles(
     rest = []
     inside: set[Abstract] = set()
     for step in left:
-        if of.get(step) is split and all(x in views or x in inside for x in step.inputs):
+        joins = step.values[0] in split.joins
+        if joins and any(x in views for x in step.inputs):
+            of.pop(step, None)  # one of its sums is there already: it adds them up as a whole
+        if of.get(step) is split and all(
+            x in inside if x in split.sums else x in views or x in inside for x in step.inputs
+        ):
             region.append(step)
-            inside.update(v for v in step.values if v in split.axis)
+            inside.update(step.values)
         else:
             rest.append(step)
     return region, rest

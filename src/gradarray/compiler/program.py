@@ -57,6 +57,14 @@ class Program:
             return v.trace
         return self.steps[0].values[0].trace
 
+    def readers(self) -> dict[Abstract, int]:
+        """How often each value is read, by steps and as an output."""
+        found: dict[Abstract, int] = {}
+        for x in (*(x for step in self.steps for x in step.operands), *self.outputs):
+            if type(x) is Abstract:
+                found[x] = found.get(x, 0) + 1
+        return found
+
     def without_dead_steps(self) -> Program:
         """The steps that an output needs."""
         needed = {y for y in self.outputs if type(y) is Abstract}

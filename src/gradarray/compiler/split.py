@@ -8,12 +8,14 @@ whether its result has an axis of samples, is a sum over them, or needs all of t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..algebra import Elementwise
+from ..ops.arithmetic import AddGrad
 from ..ops.avgpool import WindowSpreadGrad, WindowSumGrad
 from ..ops.complex import ConjGrad, RealGrad
 from ..ops.contract import MatMulGrad
@@ -38,6 +40,8 @@ SHORTEST = 16  # samples that are worth lanes
 LEAST = 50_000  # multiplications in products that are worth tiles
 LARGE = 1 << 19  # bytes of a sum over samples that do not stay near from tile to tile
 
+Term = tuple[Abstract, tuple[int, ...]]
+
 
 @dataclass(eq=False)
 class Split:
@@ -49,12 +53,27 @@ class Split:
     steps: list[Step] = field(default_factory=list)
     cut: set[Abstract] = field(default_factory=set)  # there before, read tile by tile
     work: int = 0  # multiplications in products
-
+    readers: dict[Abstract, int] = field(default_factory=dict)  # how often a value is read
+    joins: dict[Abstract, Step] = field(default_factory=dict)  # sums that are made of sums
 
     @property
     def largest(self) -> int:
         """The bytes of one sample of the largest value."""
         return max(v.nbytes for v in self.axis) // self.n
+
+    def terms(self, total: Abstract, axes: tuple[int, ...] | None = None) -> Iterator[Term]:
+        """The sums over samples that a sum is made of, and the order of its axes in each."""
+        step = self.joins.get(total)
+        if axes is None:
+            axes = tuple(range(total.ndim))
+        if step is None:
+            yield total, axes
+        elif step.op is TransposeGrad:
+            x, turned = step.operands[0], [a % total.ndim for a in step.params["axes"]]
+            yield from self.terms(x, tuple([axes[turned.index(a)] for a in range(x.ndim)]))
+        else:
+            for x in step.operands:
+                yield from self.terms(x, axes)
 
 
 class Together(Exception):
@@ -71,7 +90,7 @@ def splits_of(program: Program, without: set[Step]) -> list[Split]:
     seeds = [(v, a) for v in data for a in axes if v.ndim > a and v.shape[a] >= SHORTEST]
     while seeds:
         tried = [_analysed(program, seed, axis, taken) for seed, axis in seeds]
-        best = max(tried, key=lambda split: split.work)
+        best = max(tried, key=lambda split: (split.work, len(split.steps)))
         if best.work < LEAST:
             break
         found.append(best)
@@ -82,11 +101,11 @@ def splits_of(program: Program, without: set[Step]) -> list[Split]:
 
 def _analysed(program: Program, seed: Abstract, axis: int, taken: set[Step]) -> Split:
     """What follows if this axis of an input counts samples."""
-    split = Split(seed.shape[axis])
+    split = Split(seed.shape[axis], readers=program.readers())
     sliced(split, seed, axis - seed.ndim)
     heavy: set[Abstract] = set()  # what is made by products, or from it
     for step in program.steps:
-        if step in taken or not any(x in split.axis for x in step.inputs):
+        if step in taken or not any(x in split.axis or x in split.sums for x in step.inputs):
             continue
         before = split.work
         try:
@@ -106,7 +125,7 @@ def _early(program: Program, split: Split, heavy: set[Abstract]) -> set[Step]:
 
     Taken before all tiles, with what they need, they spare a second walk over the samples.
     """
-    awaited = {x for step in split.steps for x in step.inputs}
+    awaited = {x for step in split.steps if step.values[0] not in split.joins for x in step.inputs}
     for step in reversed(program.steps):
         if any(v in awaited for v in step.values):
             awaited.update(step.inputs)
@@ -122,6 +141,9 @@ def _early(program: Program, split: Split, heavy: set[Abstract]) -> set[Step]:
 def passed(split: Split, step: Step) -> None:
     """Find the axis of the step's results."""
     op = step.op
+    if any(x in split.sums for x in step.inputs):
+        _join_sums(split, step)
+        return
     if issubclass(op, Elementwise) and not step.several:
         axis = _broadcast_axis(split, step.operands, step.values[0])
         split.axis[step.values[0]] = axis
@@ -130,6 +152,22 @@ def passed(split: Split, step: Step) -> None:
     if rule is None:
         raise Together
     rule(split, step)
+
+
+def _join_sums(split: Split, step: Step) -> None:
+    """Sums over samples, added up or turned over, are one such sum: all add to its memory."""
+    y = step.values[0]
+    if not all(type(x) is Abstract and x in split.sums for x in step.operands):
+        raise Together
+    if any(split.readers[x] != 1 or x.dtype != y.dtype for x in step.operands):
+        raise Together
+    if step.op is AddGrad:
+        if any(x.shape != y.shape for x in step.operands):
+            raise Together
+    elif step.op is not TransposeGrad or y.ndim != 2:
+        raise Together
+    split.sums.add(y)
+    split.joins[y] = step
 
 
 def _broadcast_axis(split: Split, operands: tuple[Any, ...], y: Abstract) -> int:

@@ -111,11 +111,12 @@ def tiled(
     made = {v for step in region for v in step.values if v not in views}
     wanted = {x for step in left for x in step.inputs}
     wanted |= {y for y in program.outputs if type(y) is Abstract}
-    sums = {v: _laid_out(v, memory) for v in made if v in split.sums}
+    joined = {x for step in region if step.values[0] in split.joins for x in step.inputs}
+    sums = {v: _laid_out(v, memory) for v in made if v in split.sums and v not in joined}
     results = {y for y in program.outputs if type(y) is Abstract}
     escaping = {
         v: _side_by_side(v, split.axis[v] if v not in results else v.ndim - 1)
-        for v in made if v not in sums and v in wanted
+        for v in made if v not in split.sums and v in wanted
     }
     size = tile_size(split.n, split.largest)
     tiles, rest = divmod(split.n, size)
@@ -224,6 +225,12 @@ def tile_size(n: int, largest: int) -> int:
     return TILE
 
 
+def turned(view: View, axes: tuple[int, ...]) -> View:
+    """The same memory with its axes in this order."""
+    shape, strides = (tuple([part[a] for a in axes]) for part in (view.shape, view.strides))
+    return replace(view, shape=shape, strides=strides)
+
+
 class _Region:
     """The steps of a region, to be lowered for tiles of any size."""
 
@@ -239,7 +246,8 @@ class _Region:
     ) -> list[Any]:
         """The statements of one tile: samples from start + the sum of turn * count on."""
         split = self.split
-        low = Tile(self.program, self.memory, split, size, dict(sums))
+        targets = {x: turned(view, a) for v, view in sums.items() for x, a in split.terms(v)}
+        low = Tile(self.program, self.memory, split, size, targets)
         twins: dict[Abstract, Abstract] = {}
 
         def part(view: View, axis: int) -> View:
@@ -275,8 +283,9 @@ class _Region:
         def copied(step: Step, made: bool) -> Step:
             """The step on values of the tile; `made` if its operands are."""
             if step.programs():
-                step, terms = without_sums(step)
-                low.targets.update((x, low.targets[total]) for x, total in terms.items())
+                step, sums = without_sums(step, split)
+                for total, terms in sums.items():
+                    low.targets.update((x, turned(low.targets[total], a)) for x, a in terms)
             operands = tuple([twin(x, made) for x in step.operands])
             copy = Step(step.op, operands, step.params, step.line)
             copy.several = step.several
@@ -291,7 +300,8 @@ class _Region:
             return Program(next(ends), steps, next(ends), body.constants)
 
         for step in self.steps:
-            low.run(copied(step, False))
+            if step.values[0] not in split.joins:
+                low.run(copied(step, False))
         for v, view in self.escaping.items():
             _leave(low, twins[v], part(view, split.axis[v]))
         return body_of(low.items)
