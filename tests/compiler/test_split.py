@@ -131,3 +131,22 @@ def test_sums_that_are_added_but_stand_on_two_sides_of_a_whole_step() -> None:
     np.testing.assert_allclose(
         ga.compile(ga.grad(loss))(w).numpy(), ga.grad(loss)(w).numpy(), rtol=1e-10, atol=1e-14
     )
+
+
+@pytest.mark.parametrize("n", [17, 65])
+def test_a_last_tile_of_one_sample(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
+    """Samples whose values take many bytes: tiles of 16, and one of 1."""
+    monkeypatch.setattr("gradarray.compiler.split.LEAST", 1)
+    monkeypatch.setattr("gradarray.compiler.tiles.BIG", 1)
+    x, v = ga.array(RNG.normal(size=(17, 65))), ga.array(RNG.normal(size=(65, 1)))
+    w, s = ga.array(RNG.normal(size=(1, 1))), ga.array(RNG.normal(size=5))
+    y, u = ga.array(RNG.normal(size=(n, 3, 4))), ga.array(RNG.normal(size=(4, 6)))
+
+    def f(s: Any) -> Any:
+        return ga.log_softmax((x * s) @ v @ w, axis=0)
+
+    def g(u: Any) -> Any:
+        return (ga.tanh(y @ u) ** 2).sum()
+
+    for a, b in ((ga.vmap(f), s), (ga.grad(g), u)):
+        np.testing.assert_allclose(ga.compile(a)(b).numpy(), a(b).numpy(), rtol=1e-11, atol=1e-13)

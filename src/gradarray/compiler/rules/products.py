@@ -20,7 +20,7 @@ from ..program import Step
 from ..scalar import Unsupported
 from .blocks import MOST, in_blocks
 from .panels import in_panels, in_row_blocks
-from .points import copied
+from .points import copied, points
 
 
 @rule(MatMulGrad)
@@ -54,6 +54,14 @@ def _product(
     for labels, v in ((la, a), (lb, b)):
         for label, n in zip(labels, v.shape):
             size[label] = max(size.get(label, 1), n)
+    lane = low.lane_of(step, la, lb)
+    if lane is not None and size[lane] == 1:
+        target, lane = low.targets.pop(y, None), None
+        if target is not None:  # the sum of one sample, added to the others'
+            _product(low, step, a, b, la, lb, ly)
+            low.append(points([low.memory(y)], lambda x: x, target, "add"))
+            low.targets[y] = target
+            return None
     if all(size[k] == 1 for k in size if k not in ly):
         # Nothing is added up: a product at every point.
         seen = [
@@ -79,7 +87,6 @@ def _product(
     columns = [k for k in every if k in ly and k in in_b and k not in in_a]
     work = math.prod(size.values())
     merged = [_joined(part, size, strides) for part in (rows, summed, columns)]
-    lane = low.lane_of(step, la, lb)
     if lane is not None:
         parts = {"stack": stack, "rows": rows, "columns": columns, "summed": summed}
         if _in_lanes(low, y, a, b, out, strides, size, parts, merged, lane, fresh):
