@@ -240,3 +240,43 @@ def test_chunks_touch_what_the_statement_touched():
         np.add.at(count, at.ravel(), 1)
 
     np.testing.assert_array_equal(touched(cut, y), 1)
+
+
+def test_the_number_of_threads_of_one_function():
+    """It holds inside its calls alone, the long way and the short one, and changes no bit."""
+    seen: list[int] = []
+
+    class Look(ga.Grad):
+        """y = x, seen on its way."""
+
+        @staticmethod
+        def forward(x):
+            seen.append(ga.get_threads())
+            return x + 0.0
+
+        @staticmethod
+        def backward(y_bar, x, y):
+            return y_bar
+
+    class Layer:
+        @ga.compile(threads=3)
+        def f(self, x):
+            return ga.tanh(Look.apply(ga.exp(ga.sin(x))))
+
+    x = ga.array(RNG.normal(size=150_000))
+    step = ga.compile(lambda x: ga.tanh(Look.apply(ga.exp(ga.sin(x)))), threads=3)
+    plain = ga.compile(lambda x: ga.tanh(ga.exp(ga.sin(x)) + 0.0))
+    layer = Layer()
+    expected = plain(x)
+    with ga.threads(1):
+        for f in (step, layer.f):
+            seen.clear()
+            for _ in range(3):
+                np.testing.assert_array_equal(f(x).numpy(), expected.numpy())
+                assert ga.get_threads() == 1
+            assert set(seen[-2:]) == {3}
+            with pytest.raises(TypeError):
+                f()
+            assert ga.get_threads() == 1
+    with pytest.raises(ValueError, match="compile: 0 threads"):
+        ga.compile(lambda x: x, threads=0)

@@ -7,6 +7,7 @@ call is looked at by the gate (gate.py). A call that does not fit goes the long 
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -81,7 +82,7 @@ class Call:
     ) -> None:  # fmt: skip
         self.enter: Callable[[Any, Any], Any] | None = None
         self.gate: Gate | None = None
-        if slots() is None or native.hosted or recorded.attached:
+        if slots() is None or recorded.attached:
             return
         writer = _Written(recorded, native, leaves, form, method, settled)
         if not writer.lines:
@@ -102,13 +103,19 @@ def gate_of(
     arena, table = work.addresses
     count = len(native.bodies)
     flag, status = native.lowering.flag, native.lowering.status
-    return Gate(
-        records, given, arena, table, native.addresses[:count],
+    parts = native.ways(work)
+    gate = Gate(
+        records, given, arena, table,
+        [ctypes.cast(part, ctypes.c_void_p).value or 0 for part in parts],
         0 if flag is None else arena + flag.offset,
         native.addresses[count] if len(native.addresses) > count else 0,
-        native.cost.seconds > LONG, 0 if status is None else status.data.ctypes.data,
-        before, moves,
+        native.hosted or native.cost.seconds > LONG,
+        0 if status is None else status.data.ctypes.data, before, moves,
     )  # fmt: skip
+    gate.keep(parts)
+    if native.hosted:
+        gate.set("failed", work.failed.ctypes.data)
+    return gate
 
 
 class Reads:

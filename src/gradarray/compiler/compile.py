@@ -14,6 +14,7 @@ from .. import tree
 from ..array import GradArray
 from ..errors import check_function, message
 from ..graph import flags, mode
+from . import pool
 from .call import MISS
 from .record import Static, is_dynamic
 from .trace import lock
@@ -27,6 +28,7 @@ WAYS = 8  # versions with a short way in
 class Compiled:
     """A function that is recorded once for each form of its arguments.
 
+    `threads`: how many may share the work of a call; None: as many as for all functions.
     `patience`: how many calls of a form are run op by op before it is recorded. `strict`: what does
     not do the same at every call is refused. `once`: it is known to do the same.
     """
@@ -41,10 +43,13 @@ class Compiled:
         patience: int = 0,
         strict: bool = False,
         once: bool = False,
+        threads: int | None = None,
     ) -> None:
         functools.update_wrapper(self, f, updated=())
         self._f, self._check, self._once = f, check, once
-        self.run_eagerly = run_eagerly
+        if threads is not None:
+            pool.check_number(threads, "compile")
+        self.run_eagerly, self.threads = run_eagerly, threads
         self._patience, self._strict = patience, strict
         self._static = _Statics(f, static_argnums, static_argnames)
         self._versions = Versions()
@@ -52,13 +57,24 @@ class Compiled:
         self._bound: dict[int, tuple[Any, Versions]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not self.run_eagerly:
-            versions = self._versions
+        versions = self._versions
+        if not self.run_eagerly and self.threads is None:
             for enter in versions.ways() if flags.special else versions.short:
                 found = enter(args, kwargs)
                 if found is not MISS:
                     return found
-        return self._call(self._versions, args, kwargs, None)
+        return self._around(versions, args, kwargs, None)
+
+    def _around(self, versions: Versions, args: Any, kwargs: Any, instance: Any) -> Any:
+        """A call that did not find a short way, or was not to look for one."""
+        if self.threads is None or self.run_eagerly:
+            return self._call(versions, args, kwargs, instance)
+        with pool.threads(self.threads):
+            for enter in versions.ways():
+                found = enter(args, kwargs)
+                if found is not MISS:
+                    return found
+            return self._call(versions, args, kwargs, instance)
 
     def _call(self, versions: Versions, args: Any, kwargs: Any, instance: Any) -> Any:
         if self.run_eagerly or _is_watched():
@@ -209,12 +225,12 @@ class Method:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         compiled = self.__func__
         versions = compiled._versions_for(self.__self__)
-        if not compiled.run_eagerly:
+        if not compiled.run_eagerly and compiled.threads is None:
             for enter in versions.ways() if flags.special else versions.short:
                 found = enter(args, kwargs)
                 if found is not MISS:
                     return found
-        return compiled._call(versions, args, kwargs, Static(self.__self__))
+        return compiled._around(versions, args, kwargs, Static(self.__self__))
 
     def show(self, what: str = "graph") -> str:
         """The version that was compiled last for this instance, as text."""
@@ -375,6 +391,7 @@ def compile(
     static_argnames: str | Sequence[str] = (),
     check: bool = False,
     run_eagerly: bool = False,
+    threads: int | None = None,
 ) -> Any:
     r"""f as one native function, for each form of its arguments: no Python between operations.
 
@@ -395,7 +412,9 @@ def compile(
     outside that was not there before.
 
     `check=True`: each call is also carried out op by op, and compared; the first operation that
-    differs by more than rounding explains is named. `run_eagerly=True`: f itself runs.
+    differs by more than rounding explains is named. `run_eagerly=True`: f itself runs. `threads=n`:
+    at most n threads share the work of its calls, whatever `ga.set_threads` said; results do not
+    depend on it.
 
     >>> import gradarray as ga
     >>> step = ga.compile(lambda x: (x * ga.exp(x)).sum())
@@ -412,6 +431,7 @@ def compile(
         "static_argnames": static_argnames,
         "check": check,
         "run_eagerly": run_eagerly,
+        "threads": threads,
     }
     if f is None:
         return functools.partial(compile, **given)

@@ -33,7 +33,7 @@ DONE, NAN, MISFIT, BUSY = range(4)  # what the gate answers
 _PLAN = (
     "busy", "release", "arguments", "count", "records", "arena", "table", "parts", "number",
     "flag", "commit", "none", "ndarray", "held", "status", "turns", "turn", "before", "moves",
-    "stop",
+    "stop", "failed",
 )  # fmt: skip
 _RECORD = (
     "holder", "at", "through", "type", "node", "gradient", "scalar", "descr", "ndim", "sizes",
@@ -109,7 +109,7 @@ class Gate:
         self.plan = np.array([
             0, release, arguments, len(records), self._records.ctypes.data, arena, table,
             self._parts.ctypes.data, len(parts), flag, commit, id(None), id(np.ndarray),
-            self._held.ctypes.data, status, 1, 0, before, moves, 0,
+            self._held.ctypes.data, status, 1, 0, before, moves, 0, 0,
         ], np.int64)  # fmt: skip
         make = ctypes.pythonapi.PyCFunction_NewEx
         make.restype = ctypes.py_object
@@ -119,6 +119,10 @@ class Gate:
     def set(self, name: str, value: int) -> None:
         """Change a word of the plan."""
         self.plan[_PLAN.index(name)] = value
+
+    def keep(self, x: Any) -> None:
+        """Hold something for as long as this is there."""
+        self._kept.append(x)
 
     def get(self, name: str) -> int:
         return int(self.plan[_PLAN.index(name)])
@@ -338,17 +342,24 @@ def _run(w: _Writer, arena: str, table: str, release: str, held: str, number: st
     w.go("prepared")
     w.label("prepared")
     parts, count = w.plan("parts"), w.plan("number", "i64")
-    status = w.plan("status")  # of loops that have a limit, and calls of the host that failed
+    status = w.plan("status")  # of loops that have a limit
+    failed = w.plan("failed")  # calls of the host
     w.go("parts")
     w.label("parts")
-    w.put("%p = phi i64 [ 0, %prepared ], [ %p.next, %part ]")
+    w.put("%p = phi i64 [ 0, %prepared ], [ %p.next, %part ], [ %p.next, %hosted ]")
     w.choose(w.let(f"icmp slt i64 %p, {count}"), "part", "ran")
     w.label("part")
     part = w.let(f"load ptr, ptr {w.let(f'getelementptr ptr, ptr {parts}, i64 %p')}")
     w.put(f"call void {part}(ptr {arena}, ptr {table})")
     w.put("%p.next = add i64 %p, 1")
-    w.go("parts")
+    w.choose(w.same(failed, "null"), "parts", "hosted")
+    w.label("hosted")
+    w.choose(w.same(w.let(f"load i64, ptr {failed}"), "0", "i64"), "parts", "fails")
+    w.label("fails")
+    w.put(f"store i64 0, ptr {failed}")
+    w.go("ran")
     w.label("ran")
+    w.put("%broken = phi i1 [ false, %parts ], [ true, %fails ]")
     w.choose(release, "return", "back")
     w.label("return")
     w.put("call void @PyEval_RestoreThread(ptr %state)")
@@ -373,7 +384,8 @@ def _run(w: _Writer, arena: str, table: str, release: str, held: str, number: st
     unfinished = w.let(f"icmp ne i64 {w.let(f'load i64, ptr {status}')}, 0")
     w.go("known")
     w.label("known")
-    w.put(f"%unfinished = phi i1 [ false, %clean ], [ {unfinished}, %limit ]")
+    w.put(f"%limited = phi i1 [ false, %clean ], [ {unfinished}, %limit ]")
+    w.put("%unfinished = or i1 %limited, %broken")
     calm = w.same("%signal", "0", "i32")
     wrong = w.let("or i1 %spoiled, %unfinished")
     fine = w.let(f"and i1 {calm}, {w.let(f'xor i1 {wrong}, true')}")

@@ -38,7 +38,7 @@ class Many:
     def __init__(
         self, recorded: Recorded, native: Native, call: Call, leaves: Sequence[Any]
     ) -> None:
-        if call.gate is None or native.hosted:
+        if call.gate is None:
             raise Unusual
         self._call, self._native, self._recorded = call, native, recorded
         self._check()

@@ -14,6 +14,7 @@ from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
 from .emit import Entry, Module, attributes
 from .fault import blamed
+from .hosted import callback, carry_out
 from .loop_ops import unfinished
 from .loops import Buffer
 from .lower import Host, View, body_of
@@ -181,7 +182,7 @@ class Native:
         arena_at, table_at = work.addresses
         for call in self._calls:
             if isinstance(call, Host):
-                self._host(work, call)
+                carry_out(call, work)
             else:
                 call(arena_at, table_at)
         self._check_status()
@@ -208,30 +209,14 @@ class Native:
         if limit:
             raise unfinished(limit)
 
-    def _host(self, work: Work, call: Host) -> None:
-        values = [self._array(work, x) if isinstance(x, View) else x for x in call.operands]
-        with np.errstate(all="ignore"):
-            y = call.step.op.forward(*values, **call.step.params)
-        for view, part in zip(call.results, y if call.step.several else (y,)):
-            self._array(work, view, True)[...] = part
+    def ways(self, work: Work) -> list[Any]:
+        """The parts as functions that native code can call: (the arena's address, the table's).
 
-    def _array(self, work: Work, view: View, write: bool = False) -> Any:
-        """The values of a view as NumPy sees them."""
-        b, size = view.buffer, view.buffer.dtype.itemsize
-        strides = tuple(s * size for s in view.strides)
-        if b.place == "arena":
-            x = np.ndarray(
-                view.shape, b.dtype, work.arena.data, b.offset + view.offset * size, strides
-            )
-        else:
-            owner = b.data if b.place == "constant" else work.given[b.index]
-            x = np.lib.stride_tricks.as_strided(
-                np.ravel(owner)[view.offset :] if owner.size else owner, view.shape, strides,
-                writeable=write,
-            )  # fmt: skip
-            if write:
-                x = np.ndarray(view.shape, b.dtype, owner.data, view.offset * size, strides)
-        return x if write or x.shape else x[()]
+        A call of the host that raises leaves a word, `work.failed`, for who called it.
+        """
+        return [
+            callback(call, work) if isinstance(call, Host) else call for call in self._calls
+        ]  # fmt: skip
 
 
 class Work:
@@ -241,6 +226,7 @@ class Work:
         self.arena, self.table = arena, table
         self.addresses = arena.ctypes.data, table.ctypes.data
         self.given: dict[int, Any] = {}
+        self.failed = np.zeros(1, np.int64)
 
 
 def _cut(items: Sequence[Any]) -> list[Any]:

@@ -29,6 +29,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from ..errors import message
 from .emit import attributes
@@ -64,13 +65,15 @@ def set_threads(n: int) -> None:
     >>> ga.set_threads(1)
     >>> ga.set_threads(ga.get_threads())
     """
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(
-            message("set_threads", f"{n!r} threads.", "Give a whole number, 1 or more.")
-        )
+    check_number(n, "set_threads")
     _chosen[0] = min(n, MOST)
     if _shared.cache_info().currsize:
         _set("limit", _chosen[0])
+
+
+def check_number(n: Any, op: str) -> None:
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ValueError(message(op, f"{n!r} threads.", "Give a whole number, 1 or more."))
 
 
 def get_threads() -> int:

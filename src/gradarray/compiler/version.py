@@ -86,9 +86,6 @@ class Version:
             if not recorded.attached:  # what is on a graph keeps what it was computed from
                 self._places = places_of(recorded, leaves)
             self._run = Native(recorded.program, recorded.suspects, self._places)
-            if self._run.hosted:
-                self._places = {}
-                self._run = Native(recorded.program, recorded.suspects)
             self._call = Call(
                 recorded, self._run, leaves, form, instance is not None, self._settled
             )
