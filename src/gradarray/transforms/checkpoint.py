@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from .. import graph, tree
-from ..algebra import given
 from ..array import GradArray, lift, wrap
 from ..errors import check_function
 from ..graph import Grad, mode, next_seq
@@ -25,41 +24,22 @@ from ..random.stream import generators
 from ..record import handle_on
 from . import push
 from .pull import sweep
+from .whole import Way, WholeGrad
 
 
-class RecomputedGrad(Grad, internal=True):
+class RecomputedGrad(WholeGrad, internal=True):
     """One application of a function whose inside was not kept."""
 
     __slots__ = ("inner", "random", "random_after")
     name = "checkpoint"
-    operands = ()
-    forward = staticmethod(lambda *xs: xs)
-
-    @property
-    def inputs(self) -> tuple[GradArray, ...]:
-        return given.inputs_of(self)
-
-    def backward(self, y_bar: Any) -> tuple[Any, ...]:
-        graph.check_alive(self)
-        c = tuple(map(lift, y_bar)) if isinstance(y_bar, tuple) else (lift(y_bar),)
-        return self.plan.pulls[RECORDED_SWEEP](self, c)
 
 
-class Recomputation:
-    """What a recomputed node does instead of a plan: run again, then walk."""
-
-    keep: tuple[int, ...] = ()
-    where_saved: dict[int, int] = {}
+class Recomputation(Way):
+    """The function is run again, and then walked."""
 
     def __init__(self, function: Callable[..., Any], count: int) -> None:
+        super().__init__()
         self.function, self.count = function, count
-        self.pulls = [functools.partial(self._pull, variant) for variant in range(3)]
-
-    def pull(self, variant: int, needed: tuple[bool, ...]) -> Any:
-        return self.pulls[variant]
-
-    def push(self, variant: int, moving: tuple[bool, ...]) -> Any:
-        return functools.partial(self._push, variant)
 
     def _again(self, node: Any, variant: int) -> tuple[list[GradArray], int]:
         """The function's results, recorded on aliases of the node's inputs, and their floor."""

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import custom, graph, tree
+from .. import custom, tree
 from ..algebra import given
 from ..array import GradArray, data_of, lift, wrap
 from ..errors import GraphError, RuleError, check_function, message
-from ..graph import Grad, mode, next_seq
+from ..graph import mode, next_seq
 from ..ops.control import alias
 from ..ops.layout import moveaxis
 from ..plan import RECORDED_SWEEP
@@ -29,33 +29,20 @@ from ..record import handle_on
 from .batch import Level, base, insert_level, later_levels, levels_of
 from .checkpoint import captured_by, recording_here
 from .operator import inside, on_levels
+from .whole import Way, WholeGrad
 
 Form = tuple[tuple[int, ...], Any]
 
 
-class HandwrittenGrad(Grad, internal=True):
+class HandwrittenGrad(WholeGrad, internal=True):
     """One call of such a function."""
 
     __slots__ = ()
     name = "custom_gradient"
-    operands = ()
-    forward = staticmethod(lambda *xs: xs)
-
-    @property
-    def inputs(self) -> tuple[GradArray, ...]:
-        return given.inputs_of(self)
-
-    def backward(self, y_bar: Any) -> tuple[Any, ...]:
-        graph.check_alive(self)
-        c = tuple(map(lift, y_bar)) if isinstance(y_bar, tuple) else (lift(y_bar),)
-        return self.plan.pulls[RECORDED_SWEEP](self, c)
 
 
-class Handwritten:
-    """What such a node does instead of a plan."""
-
-    keep: tuple[int, ...] = ()
-    where_saved: dict[int, int] = {}
+class Handwritten(Way):
+    """The user's pull is called; its reverse sweep is the push."""
 
     def __init__(
         self,
@@ -66,15 +53,9 @@ class Handwritten:
         y_forms: list[Form],
         levels: tuple[Level, ...],
     ) -> None:
+        super().__init__()
         self.op = SimpleNamespace(name=name, operands=tuple(names), library=False)
         self.rule, self.xs, self.levels, self.y_forms = pull, xs, levels, y_forms
-        self.pulls = [functools.partial(self._pull, variant) for variant in range(3)]
-
-    def pull(self, variant: int, needed: tuple[bool, ...]) -> Any:
-        return self.pulls[variant]
-
-    def push(self, variant: int, moving: tuple[bool, ...]) -> Any:
-        return functools.partial(self._push, variant)
 
     def _pull(self, variant: int, node: Any, y_bar: Any) -> tuple[Any, ...]:
         bars = self._bars([c if isinstance(c, GradArray) else wrap(c) for c in y_bar])[1]

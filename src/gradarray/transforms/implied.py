@@ -11,13 +11,10 @@ such a value, of the equations J u + \\dot f = 0, and so to any order.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
-from .. import graph
-from ..algebra import given
-from ..array import GradArray, lift, wrap
+from ..array import GradArray, wrap
 from ..errors import GraphError, message
 from ..graph import Grad, mode, next_seq
 from ..plan import RECORDED_SWEEP
@@ -28,25 +25,17 @@ from .pull import pull_to
 from .pull import sweep as pull_sweep
 from .push import push_to
 from .push import sweep as push_sweep
+from .whole import Way, WholeGrad
 
 Equations = Callable[[GradArray], GradArray]
 
 
-class ImpliedGrad(Grad, internal=True):
+class ImpliedGrad(WholeGrad, internal=True):
     """x with f(x) = 0; its parents are the arrays from around f that f uses."""
 
     __slots__ = ()
     name = "implicit"
-    operands = ()
-    forward = staticmethod(lambda *xs: xs)
-
-    @property
-    def inputs(self) -> tuple[GradArray, ...]:
-        return given.inputs_of(self)
-
-    def backward(self, y_bar: Any) -> tuple[Any, ...]:
-        graph.check_alive(self)
-        return self.plan.pulls[RECORDED_SWEEP](self, lift(y_bar))
+    several = False
 
 
 def implied(f: Equations, x: Any, operator: Operator, solve: Any = None) -> GradArray:
@@ -67,21 +56,12 @@ def implied(f: Equations, x: Any, operator: Operator, solve: Any = None) -> Grad
     return on_levels(handle_on(node, x), operator.levels)
 
 
-class Implication:
-    """What such a node does instead of a plan: solve, and walk through the equations."""
-
-    keep: tuple[int, ...] = ()
-    where_saved: dict[int, int] = {}
+class Implication(Way):
+    """A system is solved, and the equations are walked."""
 
     def __init__(self, f: Equations, operator: Operator, solve: Any) -> None:
+        super().__init__()
         self.f, self.operator, self.solve = f, operator, solve
-        self.pulls = [functools.partial(self._pull, variant) for variant in range(3)]
-
-    def pull(self, variant: int, needed: tuple[bool, ...]) -> Any:
-        return self.pulls[variant]
-
-    def push(self, variant: int, moving: tuple[bool, ...]) -> Any:
-        return functools.partial(self._push, variant)
 
     # Numbers ------------------------------------------------------------------------------------
 
