@@ -9,6 +9,8 @@ import numpy as np
 from .ir import Writer, element, suffix, vector
 from .loops import Contract, Turn
 
+SHORT = 4  # turns of a sum that are written one after the other
+
 
 class ContractWriter:
     """One Contract as a kernel of (a, b, c)."""
@@ -174,6 +176,10 @@ class ContractWriter:
         self, extent: int, step: int, sums: list[list[str]], body: Any
     ) -> list[list[str]]:
         """The sums after a loop; body(k, sums) gives them after one turn."""
+        if extent <= SHORT * step:
+            for k in range(0, extent, step):
+                sums = body(str(k), sums)
+            return sums
         loop = self.w.loop(extent, step)
         carried = [[loop.carry(self.wide, x) for x in row] for row in sums]
         with loop as k:
@@ -235,33 +241,67 @@ class ContractWriter:
             return sums
 
         sums = self._outer(0, a0, b0, sums, along)
+        totals = self._totals([x for row in sums for x in row])
+        together = s.c_strides[1] == 1 and columns == 4
         for r in range(rows):
-            for v in range(columns):
+            for v in range(0, columns, 4 if together else 1):
                 at = self._at(
                     "%c", (m, s.c_strides[0]), (n, s.c_strides[1]), (r, s.c_strides[0]),
                     (v, s.c_strides[1]),
                 )  # fmt: skip
-                x = self._across(sums[r][v])
+                places = [totals[r * columns + v + k] for k in range(4 if together else 1)]
+                kind, x = self._gathered(places)
                 if s.add:
-                    old = w.let(f"load {self.kind}, ptr {at}, align {self.dtype.itemsize}")
-                    x = w.let(f"fadd {self.kind} {old}, {x}")
-                w.put(f"store {self.kind} {x}, ptr {at}, align {self.dtype.itemsize}")
+                    old = w.let(f"load {kind}, ptr {at}, align {self.dtype.itemsize}")
+                    x = w.let(f"fadd {kind} {old}, {x}")
+                w.put(f"store {kind} {x}, ptr {at}, align {self.dtype.itemsize}")
 
-    def _across(self, x: str) -> str:
-        w, lanes = self.w, self.width
-        while lanes > 1:
-            half, wide = lanes // 2, vector(self.kind, lanes)
-            parts = []
-            for start in (0, half):
-                order = ", ".join(f"i32 {k}" for k in range(start, start + half))
-                parts.append(
-                    w.let(f"shufflevector {wide} {x}, {wide} poison, <{half} x i32> <{order}>")
-                )
-            if half == 1:
-                parts = [w.let(f"extractelement <1 x {self.kind}> {p}, i32 0") for p in parts]
-            x = w.let(f"fadd {vector(self.kind, half)} {parts[0]}, {parts[1]}")
-            lanes = half
-        return x
+    def _gathered(self, places: list[tuple[str, int]]) -> tuple[str, str]:
+        """Lanes of vectors as a number or as a vector: (its type, it)."""
+        w, (x, lane) = self.w, places[0]
+        if len(places) == 1:
+            return self.kind, w.let(f"extractelement {self.wide} {x}, i32 {lane}")
+        y = places[-1][0]
+        order = [k if at == x else self.width + k for at, k in places]
+        return vector(self.kind, len(places)), self._shuffled(x, y, order)
+
+    def _totals(self, xs: list[str]) -> list[tuple[str, int]]:
+        """Where the sum over the lanes of each vector is found: (vector, lane).
+
+        Two vectors become one, whose halves are sums of the halves of each; then two of these,
+        whose quarters are, and so on: as many additions as there are vectors.
+        """
+        out: list[tuple[str, int]] = []
+        for start in range(0, len(xs), self.width):
+            group = xs[start : start + self.width]
+            count = 1 << (len(group) - 1).bit_length()
+            now = [*group, *["zeroinitializer"] * (count - len(group))]
+            half = self.width // 2
+            while half:
+                if len(now) > 1:
+                    firsts, seconds = now[: len(now) // 2], now[len(now) // 2 :]
+                    now = [self._halves_added(a, b, half) for a, b in zip(firsts, seconds)]
+                else:
+                    order = [k ^ half for k in range(self.width)]
+                    other = self._shuffled(now[0], "poison", order)
+                    now = [self.w.let(f"fadd {self.wide} {now[0]}, {other}")]
+                half //= 2
+            apart = self.width // count
+            out += [(now[0], k * apart) for k in range(len(group))]
+        return out
+
+    def _halves_added(self, a: str, b: str, half: int) -> str:
+        """In each stretch of 2 * half lanes: a's halves added, and then b's."""
+        n = self.width
+        order = [k if not k & half else n + k - half for k in range(n)]
+        x, y = self._shuffled(a, b, order), self._shuffled(a, b, [k + half for k in order])
+        return self.w.let(f"fadd {self.wide} {x}, {y}")
+
+    def _shuffled(self, a: str, b: str, order: list[int]) -> str:
+        lanes = ", ".join(f"i32 {k}" for k in order)
+        return self.w.let(
+            f"shufflevector {self.wide} {a}, {self.wide} {b}, <{len(order)} x i32> <{lanes}>"
+        )
 
 
 class TurnWriter(ContractWriter):
@@ -288,7 +328,7 @@ class TurnWriter(ContractWriter):
         )
 
     def _square(self, i: str, j: str, rows: int, columns: int) -> None:
-        t, w, n = self.t, self.w, self.width
+        t, n = self.t, self.width
         of = self._at("%of", (i, t.of_stride), (j, 1))
         to = self._at("%to", (j, t.to_stride), (i, 1))
         x = [
@@ -304,13 +344,7 @@ class TurnWriter(ContractWriter):
                 q = p | s
                 low = [lane if not lane & s else n + lane - s for lane in range(n)]
                 high = [lane + s if not lane & s else n + lane for lane in range(n)]
-                x[p], x[q] = (
-                    w.let(
-                        f"shufflevector {self.wide} {x[p]}, {self.wide} {x[q]}, <{n} x i32> "
-                        f"<{', '.join(f'i32 {k}' for k in order)}>"
-                    )
-                    for order in (low, high)
-                )
+                x[p], x[q] = (self._shuffled(x[p], x[q], order) for order in (low, high))
             s //= 2
         for c in range(columns):
             self._store(x[c], self._at(to, (c, t.to_stride)), self._mask(rows))

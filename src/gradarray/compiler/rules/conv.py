@@ -24,7 +24,8 @@ from .points import copied
 from .windows import padded
 
 Sizes = tuple[int, ...]
-NEAR = 16384  # bytes of one operand of a sum over places that stay in the first cache
+NEAR = 16384  # bytes of the operands of a sum over places that stay in the first cache
+FEW = 3  # taps in a row, from which they are what registers go along
 
 
 class Kernel:
@@ -126,9 +127,12 @@ def _conv_in_lanes(x: View, w: View, y: View, k: Kernel, at: Geometry) -> Any:
     g, places = Var(k.groups), [Var(n) for n in y.shape[2:]]
     windows, taps = _steps(x, at)
     run, places = _run(y, places, at)
-    around, (inner, ak, bk) = _sum_order(
-        [(k.ins, k.in_, x.strides[1]), *zip(k.taps, k.steps, taps)]
-    )
+    levels = [(k.ins, k.in_, x.strides[1]), *zip(k.taps, k.steps, taps)]
+    if k.taps[-1] >= FEW:  # taps of a row lie beside each other, channels far apart
+        *around, (inner, ak, bk) = levels
+        around = tuple(x for x in around if x[0] > 1)
+    else:
+        around, (inner, ak, bk) = _sum_order(levels)
     product = Contract(
         _at(y, (places, y.strides[2:]), ([g], [k.outs * y.strides[1]])),
         _at(w, ([g], [k.outs * k.out])),
@@ -256,8 +260,14 @@ def _conv_weight(low: Lowering, step: Step) -> None:
 
 
 def _weight_in_lanes(x: View, z: View, w: View, k: Kernel, at: Geometry) -> Any:
-    g, taps = Var(k.groups), [Var(n) for n in k.taps]
-    windows, steps = _steps(x, at)
+    g, windows, steps = Var(k.groups), *_steps(x, at)
+    # Columns are the taps of a row, which see nearly the same places, or else channels.
+    taps, others = [Var(n) for n in k.taps], ([], [], [])
+    columns, wc, xc = k.ins, k.in_, x.strides[1]
+    if k.taps[-1] >= FEW:
+        taps, others = taps[:-1], ([Var(k.ins)], [wc], [xc])
+        columns, wc, xc = k.taps[-1], k.steps[-1], steps[-1]
+    ins, w_ins, x_ins = others
     # Places that the sum goes over: a row and the samples as one run where nothing lies between.
     counts, inner = list(z.shape[2:]), z.shape[0]
     pairs = list(zip(z.strides[2:], windows))
@@ -265,7 +275,7 @@ def _weight_in_lanes(x: View, z: View, w: View, k: Kernel, at: Geometry) -> Any:
         inner *= counts.pop()
         pairs.pop()
     # Some rows at a time, so that those of one block stay near.
-    rows = max(1, NEAR // (5 * inner * w.buffer.dtype.itemsize))
+    rows = max(1, NEAR // ((2 if ins else 5) * inner * w.buffer.dtype.itemsize))
     levels: list[tuple[int, int, int]] = []
     places, z_steps, x_steps = [], [], []
     for n, (of_z, of_x) in list(zip(counts, pairs))[::-1]:
@@ -276,13 +286,13 @@ def _weight_in_lanes(x: View, z: View, w: View, k: Kernel, at: Geometry) -> Any:
         z_steps.insert(0, each * of_z)
         x_steps.insert(0, each * of_x)
     product = Contract(
-        _at(w, (taps, k.steps), ([g], [k.outs * k.out])),
+        _at(w, (taps, k.steps), ([g], [k.outs * k.out]), (ins, w_ins)),
         _at(z, (places, z_steps), ([g], [k.outs * z.strides[1]])),
-        _at(x, (places, x_steps), (taps, steps), ([g], [k.ins * x.strides[1]])),
-        k.outs, inner, k.ins, (k.out, k.in_), (z.strides[1], 1), (1, x.strides[1]),
+        _at(x, (places, x_steps), (taps, steps), ([g], [k.ins * x.strides[1]]), (ins, x_ins)),
+        k.outs, inner, columns, (k.out, wc), (z.strides[1], 1), (1, xc),
         "inner", add=True, outer=tuple(level for level in levels if level[0] > 1),
     )  # fmt: skip
-    return _looped(product, [g], places, taps)
+    return _looped(product, [g], places, ins, taps)
 
 
 def _weight_whole(x: View, z: View, y: Any, k: Kernel, at: Geometry) -> tuple[View, list[Any]]:
