@@ -7,6 +7,7 @@ and methods are installed here by the modules that own their meaning (see `metho
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 import weakref
@@ -545,6 +546,30 @@ def is_foreign(x: Any) -> bool:
 def is_abstract(x: Any) -> bool:
     """Will the values be there only when a compiled function runs?"""
     return isinstance(x, GradArray) and bool(flags.special) and mode.trace is not None
+
+
+class Formed:
+    """Stands for an array of which no more is known than its form, `shape` and `dtype`."""
+
+    __slots__ = ()
+    shape: Any
+    dtype: Any
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
 
 
 def has_values(x: Any) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import protocols
 from ..algebra import given
-from ..array import GradArray, wrap
+from ..array import Formed, GradArray, wrap
 from ..errors import GraphError, message
 from ..graph import mode
 from ..ops import indexing
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from .trace import Trace
 
 
-class Abstract:
+class Abstract(Formed):
     """One value of a program: its shape and dtype, and the step that gives it.
 
     It stands where an ndarray or a NumPy scalar stands otherwise, so every walk runs on it as it
@@ -41,22 +40,6 @@ class Abstract:
     ) -> None:
         self.trace, self.shape, self.dtype, self.step, self.weak = trace, shape, dtype, step, weak
         self.number = trace.count()
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def itemsize(self) -> int:
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.itemsize
 
     @staticmethod
     def __ga_apply__(op: Any, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import graph, registry, tree
 from ..algebra import Elementwise, Kind, Linear, Reduction, given
-from ..array import GradArray, lift, wrap
+from ..array import Formed, GradArray, lift, wrap
 from ..errors import GraphError, ShapeError, check_function, message
 from ..graph import Leaf, flags, mode
 from ..ops.join import stack
@@ -50,7 +50,7 @@ def refuse() -> NoReturn:
     )
 
 
-class Form:
+class Form(Formed):
     """Stands for the values of one example, which differ from example to example."""
 
     __slots__ = ("_inner",)
@@ -65,22 +65,6 @@ class Form:
     @property
     def dtype(self) -> Any:
         return self._inner.dtype
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def itemsize(self) -> int:
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.itemsize
 
     def __getattr__(self, name: str) -> Any:
         refuse()
