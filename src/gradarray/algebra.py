@@ -316,6 +316,16 @@ class Reduction(Kind):
     one_result = True
     partial: ClassVar[Any] = None
 
+    @staticmethod
+    def shape_of(
+        x: tuple[int, ...], axis: Any, keepdims: bool | None = None, **params: Any
+    ) -> tuple[int, ...] | None:
+        if keepdims is None or 0 in x:  # of nothing there may be no result
+            return None
+        gone = {a % len(x) for a in axis}
+        left = ((k, n) for k, n in enumerate(x) if keepdims or k not in gone)
+        return tuple([1 if k in gone else n for k, n in left])
+
     @classmethod
     def prepare(cls) -> None:
         if "partial" in cls.__dict__:

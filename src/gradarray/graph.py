@@ -64,6 +64,11 @@ class Grad(metaclass=_GradType):
 
     name: ClassVar[str] = ""
     operands: ClassVar[tuple[str, ...]] = ()
+    # The form of the result without computing it, where that takes long: its shape, from the
+    # operands' shapes and the static parameters (None: they do not fit), and its dtype, from
+    # their dtypes; without `dtype_of` the one to which all operands but indices promote.
+    shape_of: ClassVar[Any] = None
+    dtype_of: ClassVar[Any] = None
 
     parents: tuple[Grad | None, ...]
     saved: tuple[Any, ...] | None

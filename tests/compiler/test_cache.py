@@ -170,3 +170,40 @@ def test_several_threads_compile_at_once(at: Path):
     for t in threads:
         t.join()
     assert found == {k: 2.0 * (k % 3) + k for k in range(12)}
+
+
+def test_the_text_is_the_same_in_every_process():
+    """Gradients of gradients, a recurrent network, an optimizer: whatever lies where in memory."""
+    script = (
+        "import hashlib, os, numpy as np, gradarray as ga\n"
+        "ga.random.seed(0)\n"
+        "seed = int(os.environ['PYTHONHASHSEED'])\n"
+        "held = [list(range(n)) + [[0] * (k % 24)] for n in range(30) for k in range(7 * seed)]\n"
+        "rng = np.random.default_rng(0)\n"
+        "nn = ga.nn\n"
+        "net = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(),\n"
+        "                    nn.Linear(64, 1))\n"
+        "x = rng.standard_normal((320, 4)).astype('f4')\n"
+        "cell = nn.LSTM(3, 8, batch_first=True)\n"
+        "series = rng.standard_normal((64, 5, 3)).astype('f4')\n"
+        "opt = ga.optim.Adam([*net.parameters(), *cell.parameters()])\n"
+        "@ga.compile\n"
+        "def step(x, series):\n"
+        "    opt.zero_grad()\n"
+        "    slope = ga.grad(lambda x: net(x).sum())(x)\n"
+        "    loss = (slope**2).mean() + (cell(series)[0] ** 2).mean()\n"
+        "    loss.backward()\n"
+        "    opt.step()\n"
+        "    return loss\n"
+        "step(x, series)\n"
+        "print(hashlib.sha256(step.show('llvm').encode()).hexdigest())\n"
+    )
+    env = {**os.environ, "GRADARRAY_CACHE": "off"}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", script], env={**env, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    ]  # fmt: skip
+    assert found[0] == found[1] == found[2]

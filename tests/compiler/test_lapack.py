@@ -222,8 +222,8 @@ def test_scipy_is_imported_by_what_calls_a_routine():
     code = (
         "import sys, numpy as np, gradarray as ga\n"
         "ga.compile(ga.grad(lambda x: (x * ga.tanh(x)).sum()))(ga.array(np.ones(3)))\n"
-        "assert 'scipy.linalg' not in sys.modules\n"
+        "assert 'scipy' not in sys.modules\n"
         "ga.compile(ga.linalg.cholesky)(ga.array(np.eye(20)))\n"
-        "assert 'scipy.linalg.cython_lapack' in sys.modules\n"
+        "assert 'scipy' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

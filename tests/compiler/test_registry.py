@@ -8,6 +8,7 @@ import pytest
 
 import gradarray as ga
 from gradarray.array import wrap
+from gradarray.compiler import trace
 from gradarray.errors import GraphError
 from gradarray.registry import Function, functions
 from gradarray.testing.draw import Call, calls_of, float_results, results
@@ -28,6 +29,24 @@ READING = {
 }  # fmt: skip
 ENTRIES = sorted({id(e): e for e in functions.values()}.values(), key=lambda e: e.name)
 EPS = np.finfo(np.float64).eps
+
+
+@pytest.fixture(autouse=True)
+def declared_forms_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form that is known without computing is that of what is computed."""
+    infer = trace._inferred
+
+    def checked(op: Any, raw: Any, params: Any) -> Any:
+        found = infer(op, raw, params)
+        with np.errstate(all="ignore"):
+            y = op.forward(*[trace.example(x) for x in raw], **params)
+        forms = [(np.shape(part), np.asarray(part).dtype) for part in
+                 (y if isinstance(y, tuple) else (y,))]  # fmt: skip
+        assert (found if isinstance(found, list) else [found]) == forms, op
+        return found
+
+    monkeypatch.setattr(trace, "_forms", {})
+    monkeypatch.setattr(trace, "_inferred", checked)
 
 
 def same(call: Call, what: str, f: Callable[..., Any], *args: Any) -> None:

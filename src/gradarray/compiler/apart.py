@@ -51,7 +51,7 @@ def _parts(s: Nest) -> list[Nest]:
     written = {id(r.to.buffer) for r in results}
     used: list[list[Expr]] = []
     for k, r in enumerate(results):
-        inside = list(topological([r.value]))
+        inside = topological([r.value])
         used.append([x for x in inside if x.op == "leaf"])
         for x in _large(inside):
             join(x, k)
@@ -82,7 +82,7 @@ def _common_first(s: Nest) -> tuple[list[Nest], Nest]:
         for x in topological([store.value]):
             users[x] = users.get(x, 0) + 1
     roots = dict.fromkeys(store.value for store in s.stores)
-    every = list(topological(roots))
+    every = topological(roots)
     common = {x for x in _large(every) if users[x] >= MANY and x not in roots}
     outside = {a for x in every if x not in common for a in x.args}
     outer = [x for x in every if x in common and x in outside]

@@ -79,9 +79,23 @@ def store(name: str, code: bytes) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(aside)
             raise
-        _tidy(at)
+        if _is_time_to_tidy(name, len(code)):
+            _tidy(at)
     except (OSError, ValueError):
         return
+
+
+def _is_time_to_tidy(name: str, size: int) -> bool:
+    """Not at each file, for the folder may hold thousands: one in 16 by its name, or many bytes."""
+    global _stored
+    _stored += size
+    if _stored < LIMIT // 64 and name[0] != "0":
+        return False
+    _stored = 0
+    return True
+
+
+_stored = 0  # bytes since this process has tidied up
 
 
 def _is_private(at: Path) -> bool:

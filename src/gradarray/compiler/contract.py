@@ -308,13 +308,12 @@ class TurnWriter(ContractWriter):
     """A matrix turned over, in squares as wide as a register; a kernel of (of, to)."""
 
     def __init__(self, module: Any, s: Turn) -> None:
-        self.t, self.target = s, module.target
+        self.m, self.t, self.target = module, s, module.target
         self.dtype = s.to.buffer.dtype
         self.w = Writer(module.declared)
         self.w.label("entry")
         self.width = self.target.lanes(self.dtype.itemsize)
         self.kind = element(self.dtype)
-        self.wide = vector(self.kind, self.width)
         self._each(
             s.rows, self.width,
             lambda i, rows: self._each(
@@ -328,14 +327,27 @@ class TurnWriter(ContractWriter):
         )
 
     def _square(self, i: str, j: str, rows: int, columns: int) -> None:
-        t, n = self.t, self.width
+        t = self.t
         of = self._at("%of", (i, t.of_stride), (j, 1))
         to = self._at("%to", (j, t.to_stride), (i, 1))
-        x = [
-            self._load(self._at(of, (r, t.of_stride)), self._mask(columns))
-            if r < rows else "zeroinitializer"
-            for r in range(n)
-        ]  # fmt: skip
+        name = self.m.kernel(SquareWriter(self.m, self.dtype, rows, columns).text, "square")
+        self.w.put(f"call void @{name}(ptr {of}, ptr {to}, i64 {t.of_stride}, i64 {t.to_stride})")
+
+
+class SquareWriter(ContractWriter):
+    """A square turned over in registers; a kernel of (of, to, of_stride, to_stride) for all."""
+
+    def __init__(self, module: Any, dtype: np.dtype, rows: int, columns: int) -> None:
+        self.dtype = dtype
+        self.width = n = module.target.lanes(dtype.itemsize)
+        self.kind = element(dtype)
+        self.wide = vector(self.kind, n)
+        self.w = w = Writer(module.declared)
+        w.label("entry")
+        x, at = ["zeroinitializer"] * n, "%of"
+        for r in range(rows):
+            at = self._further(at, "%from") if r else at
+            x[r] = self._load(at, self._mask(columns))
         s = n // 2
         while s:
             for p in range(n):
@@ -344,7 +356,27 @@ class TurnWriter(ContractWriter):
                 q = p | s
                 low = [lane if not lane & s else n + lane - s for lane in range(n)]
                 high = [lane + s if not lane & s else n + lane for lane in range(n)]
-                x[p], x[q] = (self._shuffled(x[p], x[q], order) for order in (low, high))
+                x[p], x[q] = (self._picked(x[p], x[q], order, s > 1) for order in (low, high))
             s //= 2
+        at = "%to"
         for c in range(columns):
-            self._store(x[c], self._at(to, (c, t.to_stride)), self._mask(rows))
+            at = self._further(at, "%by") if c else at
+            self._store(x[c], at, self._mask(rows))
+        w.put("ret void")
+        body = "\n".join(w.lines)
+        self.text = (
+            "define internal void @SELF(ptr noalias %of, ptr noalias %to, i64 %from, i64 %by) #0 "
+            f"{{\n{body}\n}}\n"
+        )
+
+    def _further(self, at: str, stride: str) -> str:
+        return self.w.let(f"getelementptr {self.kind}, ptr {at}, i64 {stride}")
+
+    def _picked(self, a: str, b: str, order: list[int], again: bool) -> str:
+        """Lanes of two vectors. LLVM spends milliseconds to join shuffles of shuffles, in vain;
+        where more follow a fence, which is no instruction, keeps it from that."""
+        y = self._shuffled(a, b, order)
+        if not again or self.dtype.kind != "f":
+            return y
+        name = f"llvm.arithmetic.fence.{suffix(self.dtype, self.width)}"
+        return self.w.call(self.wide, name, [(self.wide, y)])

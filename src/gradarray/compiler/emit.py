@@ -85,6 +85,7 @@ class Entry:
     def __init__(self, module: Module, name: str, own: tuple[int, int] = (0, 0)) -> None:
         self.m, self.name, self.own = module, name, own
         self.inside = False  # of a loop, or of a turn
+        self.loops = False  # are there any here?
         self.w = Writer(module.declared)
         self.w.label("entry")
         self.bases: dict[Buffer, str] = {}
@@ -95,8 +96,9 @@ class Entry:
             self._base_of(statement)  # pointers are read once, before all loops
         self._statements(body)
         self.w.put("ret void")
+        calm = "#0" if self.loops else "#1"  # calls that are made once need no care
         text = (
-            f"define void @{self.name}(ptr %arena, ptr %table) #0 {{\n"
+            f"define void @{self.name}(ptr %arena, ptr %table) {calm} {{\n"
             + "\n".join(self.w.lines) + "\n}\n"
         )  # fmt: skip
         self.m.bodies.append(text)
@@ -104,20 +106,18 @@ class Entry:
     def _base_of(self, statement: Any) -> None:
         for s in walk([statement]):
             for access, _ in accesses(s):
-                self._base(access.buffer)
+                if access.buffer.place != "arena":
+                    self._base(access.buffer)
 
     def _base(self, buffer: Buffer) -> str:
+        w = self.w
+        if buffer.place == "arena":  # written at each use: hundreds of them would fill registers
+            start = self._own() if buffer.private else "%arena"
+            return w.let(f"getelementptr i8, ptr {start}, i64 {buffer.offset}")
         known = self.bases.get(buffer)
         if known is None:
-            w = self.w
-            if buffer.private:
-                known = w.let(f"getelementptr i8, ptr {self._own()}, i64 {buffer.offset}")
-            elif buffer.place == "arena":
-                known = w.let(f"getelementptr i8, ptr %arena, i64 {buffer.offset}")
-            else:
-                at = w.let(f"getelementptr ptr, ptr %table, i64 {buffer.index}")
-                known = w.let(f"load ptr, ptr {at}, align 8")
-            self.bases[buffer] = known
+            at = w.let(f"getelementptr ptr, ptr %table, i64 {buffer.index}")
+            known = self.bases[buffer] = w.let(f"load ptr, ptr {at}, align 8")
         return known
 
     def _own(self) -> str:
@@ -191,6 +191,7 @@ class Entry:
         )
 
     def _loop(self, s: Loop) -> None:
+        self.loops = True
         tiny = Tiny(s)
         if tiny.fits:
             TinyWriter(self, tiny)
@@ -217,6 +218,7 @@ class Entry:
 
     def _while(self, s: While) -> None:
         w, limit = self.w, s.var.extent
+        self.loops = True
         outside, self.inside = self.inside, True
         i, after = w.name("i"), w.name("i")
         head, test, turn, body, end, over, out = (
@@ -639,4 +641,6 @@ def _tag(dtype: np.dtype) -> str:
 
 
 def attributes(target: Target) -> str:
-    return 'attributes #0 = { nounwind "frame-pointer"="none" }\n'
+    """Of functions that are made with care (#0), and of those that are made quickly (#1)."""
+    plain = 'nounwind "frame-pointer"="none"'
+    return f"attributes #0 = {{ {plain} }}\nattributes #1 = {{ {plain} noinline optnone }}\n"

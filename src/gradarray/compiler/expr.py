@@ -8,7 +8,7 @@ are one object.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -43,12 +43,13 @@ BOOL = np.dtype(bool)
 class Expr:
     """One scalar operation on others, or a leaf, or a constant."""
 
-    __slots__ = ("__weakref__", "args", "attr", "dtype", "op")
+    __slots__ = ("__weakref__", "args", "attr", "below", "dtype", "op")
 
     op: str
     args: tuple[Expr, ...]
     dtype: np.dtype
     attr: Any
+    below: list[Any]  # what it is made of: without rare cases, with them; None where not yet asked
 
     def __repr__(self) -> str:
         return show(self)
@@ -77,6 +78,7 @@ def make(op: str, *args: Expr, dtype: Any = None, attr: Any = None) -> Expr:
     if found is None:
         found = Expr()
         found.op, found.args, found.dtype, found.attr = op, args, dtype, attr
+        found.below = [None, None]
         _known[key] = found
     return found
 
@@ -113,19 +115,33 @@ def select(condition: Expr, a: Expr, b: Expr) -> Expr:
     return a if a is b else make("select", condition, a, b)
 
 
-def topological(roots: Iterable[Expr], rare: bool = True) -> Iterator[Expr]:
+def topological(roots: Iterable[Expr], rare: bool = True) -> list[Expr]:
     """Every expression below `roots` once, operands first; without `rare`, no rare cases."""
-    seen: set[Expr] = set()
-    stack = [(root, False) for root in roots][::-1]
-    while stack:
-        x, ready = stack.pop()
-        if ready:
-            yield x
-        elif x not in seen:
-            seen.add(x)
-            stack.append((x, True))
-            args = x.args if rare or x.op != "rare" else x.args[:2]
-            stack.extend((a, False) for a in reversed(args))
+    found: dict[Expr, None] = {}
+    for root in roots:
+        found.update(dict.fromkeys(_below(root, rare)))
+        found[root] = None
+    return list(found)
+
+
+def _below(root: Expr, rare: bool) -> tuple[Expr, ...]:
+    """What an expression is made of, operands first; remembered, for every stage asks."""
+    known = root.below[rare]
+    if known is None:
+        found: list[Expr] = []
+        seen: set[Expr] = set()
+        stack = [(root, False)]
+        while stack:
+            x, ready = stack.pop()
+            if ready:
+                found.append(x)
+            elif x not in seen:
+                seen.add(x)
+                stack.append((x, True))
+                args = x.args if rare or x.op != "rare" else x.args[:2]
+                stack += [(a, False) for a in reversed(args)]
+        known = root.below[rare] = tuple(found[:-1])
+    return known
 
 
 def substitute(root: Expr, leaves: dict[int, Expr]) -> Expr:

@@ -81,7 +81,7 @@ def _sign(s: Any) -> str:
 def _points(s: Nest) -> Iterator[str]:
     """What happens at a point, a name for each expression that is used twice or is long."""
     results = [*s.stores, *s.sums]
-    every = list(topological([r.value for r in results]))
+    every = topological([r.value for r in results])
     uses: dict[Expr, int] = {}
     for x in every:
         for a in x.args:

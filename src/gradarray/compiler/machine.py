@@ -73,15 +73,20 @@ def object_code(text: str) -> bytes:
     if not passes.is_on("code"):
         with _lock:
             return _machine(careful=False).emit_object(verified(text))
-    target = host()
-    version = ".".join(map(str, llvm.llvm_version_info))
-    name = cache.key(text, version, llvm.get_default_triple(), target.cpu, target.features)
+    name = object_name(text)
     code = cache.load(name)
     if code is None:
         with _lock:
             code = _machine().emit_object(verified(text))
         cache.store(name, code)
     return code
+
+
+def object_name(text: str) -> str:
+    """The name in the cache of the code of a text."""
+    target = host()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return cache.key(text, version, llvm.get_default_triple(), target.cpu, target.features)
 
 
 def assembly(text: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from . import loops, pool, routines
+from . import cache, loops, pool, recall, routines
 from .apart import apart
 from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
@@ -18,7 +19,7 @@ from .hosted import callback, carry_out
 from .loop_ops import unfinished
 from .loops import Buffer
 from .lower import Host, View, body_of
-from .machine import Loaded, host, object_code
+from .machine import Loaded, host, object_code, object_name
 from .parallel import in_chunks
 from .program import Program
 
@@ -34,11 +35,24 @@ class Native:
     """
 
     def __init__(
-        self, program: Program, suspects: int = 0, places: dict[int, int] | None = None
+        self,
+        program: Program,
+        suspects: int = 0,
+        places: dict[int, int] | None = None,
+        recalled: bool = True,
     ) -> None:
         self.target, self.places = host(), places or {}
+        self._spare: list[Work] = []
+        self._of = program, suspects, self.places
+        name = recall.key(*self._of) if recalled else None
         with blamed(program):
-            self._make(program, suspects, places)
+            code = None if name is None else self._recall(name)
+            if code is None:
+                self._make(program, suspects, places)
+                code = object_code(self.text)
+                if name is not None and not self.hosted:
+                    recall.store(name, self._state())
+            self._load(code)
 
     def _make(self, program: Program, suspects: int, places: dict[int, int] | None) -> None:
         self._lower(assemble(program, suspects, places))
@@ -50,23 +64,58 @@ class Native:
             loops.check(body)
         self._place()
         module = Module(self.target)
-        names = [f"entry{k}" for k in range(len(self.bodies))] + ["commit"] * bool(self.commit)
-        for name, body in zip(names, every):
+        self.names = [f"entry{k}" for k in range(len(self.bodies))]
+        self.names += ["commit"] * bool(self.commit)
+        for name, body in zip(self.names, every):
             Entry(module, name, (self.own_at, self.own_size)).write(body)
         self.text = module.text() + attributes(self.target)
-        self.routines = sorted(module.routines)
-        symbols = pool.symbols() if module.shares else {}
+        self.routines, self.shares = sorted(module.routines), module.shares
+
+    def _load(self, code: bytes) -> None:
+        symbols = pool.symbols() if self.shares else {}
         symbols |= routines.symbols(self.routines)
-        loaded = Loaded(object_code(self.text), tuple(names), symbols) if names else None
+        loaded = Loaded(code, tuple(self.names), symbols) if self.names else None
         self.loaded = loaded
-        self.addresses = [loaded.addresses[name] for name in names] if loaded else []
+        self.addresses = [loaded.addresses[name] for name in self.names] if loaded else []
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
         functions = iter([kind(address) for address in self.addresses])
         self._calls = [
             part if isinstance(part, Host) else next(functions) for part in self.parts
         ]
         self._commit = next(functions, None)
-        self._spare: list[Work] = []
+
+    # What is kept on disk of a program that was lowered before ------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        """What a call needs: where buffers lie, and the name of the code; no loops and no text."""
+        state = {name: getattr(self, name) for name in _KEPT}
+        state["lowering"] = replace(self.lowering, items=[], commit=[])
+        return {**state, "bodies": len(self.bodies), "code": object_name(self.text)}
+
+    def _recall(self, name: str) -> bytes | None:
+        """Become what was kept under a name, and give its code; None if it is not there."""
+        state = recall.load(name)
+        if state is None:
+            return None
+        code = cache.load(state.pop("code"))
+        if code is None:
+            return None
+        self.bodies, self.commit, self.hosted = [[] for _ in range(state.pop("bodies"))], [], False
+        self.parts: list[Any] = list(self.bodies)
+        self.__dict__.update(state)
+        self._is_recalled = True
+        return code
+
+    def whole(self) -> Native:
+        """This with its loops and its text, which are made again where they were not kept."""
+        if not self._is_recalled:
+            return self
+        if self._twin is None:
+            self._twin = Native(*self._of, recalled=False)
+        return self._twin
+
+    _is_recalled = False
+    _twin: Native | None = None
 
     def _lower(self, low: Assembled) -> None:
         self.lowering, self.parts = low, _cut(low.items)
@@ -217,6 +266,12 @@ class Native:
         return [
             callback(call, work) if isinstance(call, Host) else call for call in self._calls
         ]  # fmt: skip
+
+
+_KEPT = (
+    *("cost", "own_at", "own_size", "arena_size", "unused", "results", "constants"),
+    *("names", "shares", "routines"),
+)
 
 
 class Work:

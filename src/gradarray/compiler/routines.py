@@ -9,45 +9,25 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .addresses import address
 from .ir import element
 from .loops import Access, Buffer, Routine, Stretch
 
 if TYPE_CHECKING:
     from .emit import Module
 
-_MODULES = ("scipy.linalg.cython_lapack", "scipy.linalg.cython_blas")
 LETTERS = {"f4": "s", "f8": "d", "c8": "c", "c16": "z"}
 
 
 def letter(dtype: np.dtype) -> str:
     """What the names of routines for a dtype begin with."""
     return LETTERS[dtype.str[1:]]
-
-
-@functools.cache
-def address(name: str) -> int:
-    """Where a routine begins."""
-    for module in _MODULES:
-        capsule = importlib.import_module(module).__pyx_capi__.get(name)
-        if capsule is not None:
-            return _pointer(capsule)
-    raise KeyError(name)
-
-
-def _pointer(capsule: Any) -> int:
-    api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype = ctypes.c_char_p
-    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    return api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
 
 
 def symbols(names: Iterable[str]) -> dict[str, int]:

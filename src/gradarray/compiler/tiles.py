@@ -108,7 +108,8 @@ def tiled(
     its own, and they are added in one order, so that any number of threads gives the same bits.
     """
     _turn_whole(program, memory, region, views)
-    made = {v for step in region for v in step.values if v not in views}
+    # In the order of the steps: the text is the same each time.
+    made = [v for step in region for v in step.values if v not in views]
     wanted = {x for step in left for x in step.inputs}
     wanted |= {y for y in program.outputs if type(y) is Abstract}
     joined = {x for step in region if step.values[0] in split.joins for x in step.inputs}

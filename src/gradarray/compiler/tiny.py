@@ -76,7 +76,7 @@ class Tiny:
             if not 0 < points <= LANES or not 0 < turns <= LANES:
                 return False
             values = [one.value for one in (*s.stores, *s.sums)]
-            lines += turns * len(list(expr.topological(values)))
+            lines += turns * len(expr.topological(values))
             for access in s.loads.values():
                 self._note(access, _reach(access, s), False)
             for out in (*s.stores, *s.sums):

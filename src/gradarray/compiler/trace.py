@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import graph
-from ..algebra import Elementwise
+from ..algebra import Elementwise, Linear, Multilinear, Reduction
 from ..array import GradArray, wrap
 from ..errors import GraphError, message, user_line
 from ..graph import Grad, Leaf, mode
@@ -274,10 +274,36 @@ def _inferred(op: type[Grad], raw: Any, params: dict[str, Any]) -> Any:
             shape = np.broadcast_shapes(*[np.shape(x) if is_array(x) else _shape(x) for x in raw])
             y = op.forward(*[_small(x) for x in raw], **params)
             return shape, np.asarray(y).dtype
-        y = op.forward(*[example(x) for x in raw], **params)
+        declared = _declared(op, raw, params)
+        if declared is not None:
+            return declared
+        of = _repeated if issubclass(op, (Linear, Multilinear)) else example
+        y = op.forward(*[of(x) for x in raw], **params)
     if isinstance(y, tuple):
         return [(np.shape(part), np.asarray(part).dtype) for part in y]
     return np.shape(y), np.asarray(y).dtype
+
+
+def _declared(op: type[Grad], raw: Any, params: dict[str, Any]) -> Any:
+    """The form that an op says it has; None where it says nothing, or where operands do not fit.
+
+    Values that are there are looked at: an index may be out of bounds.
+    """
+    if op.shape_of is None or any(type(x) is not Abstract or x.weak for x in raw):
+        return None
+    try:
+        shape = op.shape_of(*[x.shape for x in raw], **params)
+    except ValueError:
+        return None
+    if shape is None:
+        return None
+    if op.dtype_of is not None:
+        return shape, op.dtype_of(*[x.dtype for x in raw], **params)
+    if issubclass(op, Reduction):
+        y = op.forward(np.ones((1,) * raw[0].ndim, raw[0].dtype), **params)
+        return shape, np.asarray(y).dtype
+    indices = getattr(op, "index", ())
+    return shape, np.result_type(*[x.dtype for k, x in enumerate(raw) if k not in indices])
 
 
 def _shape(x: Any) -> tuple[int, ...]:
@@ -289,6 +315,13 @@ def _small(x: Any) -> Any:
     if type(x) is Abstract:
         return x.weak(1) if x.weak else np.ones((1,), x.dtype)
     return x.ravel()[:1] if isinstance(x, np.ndarray) and x.size else x
+
+
+def _repeated(x: Any) -> Any:
+    """An array whose elements are all one and the same, which takes no memory."""
+    if type(x) is not Abstract or x.weak:
+        return example(x)
+    return np.broadcast_to(np.zeros((), x.dtype), x.shape)
 
 
 def example(x: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +24,18 @@ _INFO = np.iinfo(np.int64)
 class Watch:
     """Cells of int64 that hold `fresh` where all is well.
 
-    `wrong`: is it not, as an expression of them; `error`: of their values, None where it is.
+    `wrong`: is it not, as an expression of them; `error`: of their values, None where it is. `of`:
+    the function that made it, and what of, by which it is kept on disk.
     """
 
     cells: Buffer
     fresh: tuple[int, ...]
     wrong: Callable[..., Expr]
     error: Callable[..., Exception | None]
+    of: tuple[Callable[..., Watch], tuple[Any, ...]]
+
+    def __reduce__(self) -> Any:
+        return self.of
 
 
 def indices(cells: Buffer, count: int, op: str) -> Watch:
@@ -53,7 +59,7 @@ def indices(cells: Buffer, count: int, op: str) -> Watch:
             )
         )
 
-    return Watch(cells, (_INFO.max, _INFO.min), wrong, error)
+    return Watch(cells, (_INFO.max, _INFO.min), wrong, error, (indices, (cells, count, op)))
 
 
 class OpByOp(ValueError):
@@ -63,7 +69,7 @@ class OpByOp(ValueError):
 def doubt(cells: Buffer) -> Watch:
     """Not 0 where what was computed is not to be trusted."""
     error = lambda found: OpByOp() if found else None
-    return Watch(cells, (0,), _is_set, error)
+    return Watch(cells, (0,), _is_set, error, (doubt, (cells,)))
 
 
 def _is_set(cell: Expr) -> Expr:
@@ -78,4 +84,4 @@ def failure(cells: Buffer, op: str) -> Watch:
             return None
         return np.linalg.LinAlgError(message(op, "it fails for a matrix."))
 
-    return Watch(cells, (0,), _is_set, error)
+    return Watch(cells, (0,), _is_set, error, (failure, (cells, op)))

@@ -73,6 +73,11 @@ class MatMulGrad(Multilinear):
     r"""y_{..ij} = \sum_k a_{..ik} b_{..kj}, both at least matrices; leading axes broadcast."""
 
     forward = _matmul
+    shape_of = staticmethod(
+        lambda a, b: None
+        if a[-1] != b[-2]
+        else (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
+    )
     # Summing over other broadcast leading axes is the projection that the kinds do.
     transposes = (_pull_left, _pull_right)
     tex = "{a} {b}"

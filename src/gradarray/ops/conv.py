@@ -40,6 +40,7 @@ class ConvGrad(Multilinear):
     name = "conv"
     operands = ("x", "w")
     forward = staticmethod(lambda x, w, size, groups, at: correlate(x, w, size, groups, at))
+    shape_of = staticmethod(lambda x, w, size, groups, at: (x[0], w[0], *size))
     transposes = (
         lambda y_bar, w, x_like, groups, at: apply(
             ConvTransposeGrad, y_bar, w, size=x_like.shape[2:], groups=groups, at=at
@@ -57,6 +58,7 @@ class ConvTransposeGrad(Multilinear):
     name = "conv_transpose"
     operands = ("z", "w")
     forward = staticmethod(lambda z, w, size, groups, at: correlate_back(z, w, size, groups, at))
+    shape_of = staticmethod(lambda z, w, size, groups, at: (z[0], w[1] * groups, *size))
     transposes = (
         lambda x_bar, w, z_like, groups, at: apply(
             ConvGrad, x_bar, w, size=z_like.shape[2:], groups=groups, at=at
@@ -74,6 +76,7 @@ class ConvWeightGrad(Multilinear):
     name = "conv_weight"
     operands = ("x", "z")
     forward = staticmethod(lambda x, z, size, groups, at: correlate_weight(x, z, size, groups, at))
+    shape_of = staticmethod(lambda x, z, size, groups, at: (z[1], x[1] // groups, *size))
     transposes = (
         lambda w_bar, z, x_like, groups, at: apply(
             ConvTransposeGrad, z, w_bar, size=x_like.shape[2:], groups=groups, at=at

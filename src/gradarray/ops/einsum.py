@@ -44,6 +44,11 @@ class ContractGrad(Multilinear):
     def forward(a: Any, b: Any, la: Labels, lb: Labels, ly: Labels) -> Any:
         return _contracted(np.asarray(a), np.asarray(b), la, lb, ly)
 
+    @staticmethod
+    def shape_of(a: Any, b: Any, la: Labels, lb: Labels, ly: Labels) -> tuple[int, ...]:
+        size = dict(zip((*la, *lb), (*a, *b)))
+        return tuple([size[k] for k in ly])
+
     transposes = (
         lambda y_bar, b, la, lb, ly: contract(y_bar, b, ly, lb, la),
         lambda y_bar, a, la, lb, ly: contract(a, y_bar, la, ly, lb),

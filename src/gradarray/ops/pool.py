@@ -62,6 +62,8 @@ class PlaneGatherGrad(Linear):
     )
     tex = r"{x}_{{index}}"
 
+    shape_of = staticmethod(lambda x, index, distinct: index)
+
     @staticmethod
     def forward(x: Any, index: Any, distinct: bool) -> np.ndarray:
         plane = math.prod(x.shape[2:])
@@ -79,6 +81,8 @@ class PlaneScatterGrad(Linear):
         None,
     )
     tex = r"\sum_{{index}} {x}"
+
+    shape_of = staticmethod(lambda x, index, size, distinct: (*x[:2], *size))
 
     @staticmethod
     def forward(x: Any, index: Any, size: Sizes, distinct: bool) -> np.ndarray:
@@ -129,6 +133,8 @@ class MaxPlacesGrad(Custom):
     """The place in its plane of the largest value of each window, the first of equal ones."""
 
     name = "max_places"
+    shape_of = staticmethod(lambda x, kernel, out, at: (*x[:2], *out))
+    dtype_of = staticmethod(lambda x, kernel, out, at: np.dtype(int))
 
     @staticmethod
     def forward(x: Any, *, kernel: Any, out: Any, at: Any) -> np.ndarray:

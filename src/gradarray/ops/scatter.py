@@ -68,6 +68,10 @@ class GatherGrad(_Indexed):
     tex = "{x}_J"
 
     @staticmethod
+    def shape_of(x: Lengths, *indices: Lengths, axis: int) -> Lengths:
+        return x[:axis] + np.broadcast_shapes(*indices) + x[len(x) + axis + len(indices) :]
+
+    @staticmethod
     def forward(x: Any, *indices: Any, axis: int) -> Any:
         if len(indices) == 1:
             y = np.take(x, indices[0], axis)
@@ -89,6 +93,12 @@ class ScatterAddGrad(_Indexed):
     name = "scatter_add"
     operands = ("x",)
     tex = r"\sum_{J} {x}"
+
+    @staticmethod
+    def shape_of(x: Lengths, *indices: Lengths, axis: int, lengths: Lengths) -> Lengths:
+        after = -axis - len(lengths)
+        before = len(x) - len(np.broadcast_shapes(*indices)) - after
+        return x[:before] + lengths + x[len(x) - after :]
 
     @staticmethod
     def forward(x: Any, *indices: Any, axis: int, lengths: Lengths) -> Any:

@@ -282,6 +282,8 @@ class AsTypeGrad(Linear):
     """y = x in another dtype."""
 
     forward = staticmethod(lambda x, dtype: x.astype(dtype))
+    shape_of = staticmethod(lambda x, dtype: x)
+    dtype_of = staticmethod(lambda x, dtype: np.dtype(dtype))
     # The cast back is the projection that the kinds do around every rule.
     transpose = staticmethod(lambda y_bar, x_like: y_bar)
     tex = "{x}"

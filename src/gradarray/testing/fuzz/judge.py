@@ -70,7 +70,7 @@ def _judged(case: Case) -> None:
         _compare(where, x, y, of.get(id(x)), bounds)
     if case.off:
         with passes.without(case.off, "code"):  # whose absence halves the time of a case
-            native = Native(seen.recorded.program)
+            native = Native(seen.recorded.program, recalled=False)
         followed(native)
         values = native([x.copy() if isinstance(x, np.ndarray) else x for x in seen.inputs]) or []
         for k, (x, y) in enumerate(zip(values, bounds.base, strict=True)):
