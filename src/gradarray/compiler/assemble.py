@@ -12,10 +12,12 @@ from . import expansions, passes, rules, simplify_gather, split_loops, taps
 from .abstract import Abstract
 from .commit import commit, late_steps, look_at_watched, look_for_nan
 from .expand import expanded
+from .factor import factored
 from .loops import Buffer, Fill
 from .lower import RULES, Host, Lowering, Memory, View, contiguous
 from .program import Program, Step
 from .prune import pruned
+from .reuse import reused
 from .simplify import simplified
 from .split import Split, splits_of
 from .tiles import tiled
@@ -118,7 +120,9 @@ def _keep(low: Lowering, steps: list[Step], outputs: list[Any]) -> None:
 def prepared(program: Program) -> Program:
     """The program, and every body within, expanded and simplified, and cut to what is used."""
     program = expanded(program) if passes.is_on("expand") else program
-    program = pruned(simplified(program) if passes.is_on("simplify") else program)
+    program = simplified(program) if passes.is_on("simplify") else program
+    program = factored(program) if passes.is_on("factor") else program
+    program = pruned(reused(program) if passes.is_on("reuse") else program)
     for step in program.steps:
         if step.programs():
             step.params = {k: _prepared(v) for k, v in step.params.items()}

@@ -13,7 +13,7 @@ SHORT = 4  # turns of a sum that are written one after the other
 
 
 class ContractWriter:
-    """One Contract as a kernel of (a, b, c)."""
+    """One Contract as a kernel of (a, b, c), and of further a and b."""
 
     def __init__(self, module: Any, s: Contract) -> None:
         self.s, self.target = s, module.target
@@ -25,14 +25,21 @@ class ContractWriter:
         self.wide = vector(self.kind, self.width)
         if s.lanes == "columns":
             self._along_columns()
+        elif s.lanes == "each":
+            self._along_each()
         else:
             self._along_inner()
         self.w.put("ret void")
         body = "\n".join(self.w.lines)
+        more = "".join(f", ptr noalias {x}" for pair in self._pairs()[1:] for x in pair)
         self.text = (
-            f"define internal void @SELF(ptr noalias %a, ptr noalias %b, ptr noalias %c) #0 "
+            f"define internal void @SELF(ptr noalias %a, ptr noalias %b, ptr noalias %c{more}) #0 "
             f"{{\n{body}\n}}\n"
         )
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """The names of A and B, and of further pairs."""
+        return [("%a", "%b"), *((f"%a{k}", f"%b{k}") for k in range(len(self.s.more)))]
 
     # Blocks ---------------------------------------------------------------------------------------
 
@@ -117,9 +124,9 @@ class ContractWriter:
 
     def _along_columns(self) -> None:
         s = self.s
-        vectors = min(-(-s.columns // self.width), 4)
-        if vectors == 3 and s.columns > 3 * self.width:
-            vectors = 4
+        every = -(-s.columns // self.width)
+        fives = every % 5 == 0 and every % 4 and self.target.registers > 16
+        vectors = 5 if fives else min(every, 4)
         rows = self._shape(s.rows, vectors, vectors + 1)
 
         def columns(n: str, count: int) -> None:
@@ -136,9 +143,7 @@ class ContractWriter:
              for v in range(vectors)]
             for r in range(rows)
         ]  # fmt: skip
-        a0 = self._at("%a", (m, s.a_strides[0]))
-        b0 = self._at("%b", (n, 1))
-        first = [
+        sums = [
             [self._load(c[r][v], masks[v]) if s.add else "zeroinitializer" for v in range(vectors)]
             for r in range(rows)
         ]
@@ -165,10 +170,72 @@ class ContractWriter:
         def along(a: Any, b: Any, sums: list[list[str]]) -> list[list[str]]:
             return self._carried(s.inner, unroll, sums, lambda k, now: turn(k, a[0], b[0], now))
 
-        sums = self._outer(0, [a0], [b0], first, along)
+        for a, b in self._pairs():
+            a0, b0 = self._at(a, (m, s.a_strides[0])), self._at(b, (n, 1))
+            sums = self._outer(0, [a0], [b0], sums, along)
         for r in range(rows):
             for v in range(vectors):
                 self._store(sums[r][v], c[r][v], masks[v])
+
+    # A product in each lane ----------------------------------------------------------------------
+
+    def _along_each(self) -> None:
+        s = self.s
+        rows, columns = self._square_block()
+
+        def each(at: str, width: int) -> None:
+            mask = self._mask(width)
+            self._each(
+                s.columns, columns,
+                lambda n, wide: self._each(
+                    s.rows, rows, lambda m, high: self._products(at, m, n, high, wide, mask)
+                ),
+            )  # fmt: skip
+
+        self._each(s.depth, self.width, each)
+
+    def _square_block(self) -> tuple[int, int]:
+        """Rows and columns at a time: most multiplications for each load, no rests."""
+        s, most = self.s, self.target.registers - 1
+        fits = [
+            (r, c)
+            for r in range(1, min(s.rows, 12) + 1)
+            for c in range(1, min(s.columns, 12) + 1)
+            if r * c + min(r, c) + 1 <= most and s.rows % r == 0 and s.columns % c == 0
+        ]
+        return max(fits, key=lambda rc: (rc[0] * rc[1] / (rc[0] + rc[1]), rc[0]))
+
+    def _products(self, at: str, m: str, n: str, rows: int, columns: int, mask: str) -> None:
+        s = self.s
+        c = [
+            [self._at("%c", (at, 1), (m, s.c_strides[0]), (n, s.c_strides[1]),
+                      (r, s.c_strides[0]), (v, s.c_strides[1])) for v in range(columns)]
+            for r in range(rows)
+        ]  # fmt: skip
+        sums = [
+            [self._load(x, mask) if s.add else "zeroinitializer" for x in row] for row in c
+        ]
+
+        def turn(k: str, a0: list[str], b0: list[str], now: list[list[str]]) -> list[list[str]]:
+            b = [self._load(self._at(x, (k, s.b_strides[0])), mask) for x in b0]
+            out = []
+            for r in range(rows):
+                a = self._load(self._at(a0[r], (k, s.a_strides[1])), mask)
+                out.append([self._fma(a, b[v], now[r][v]) for v in range(columns)])
+            return out
+
+        def along(a0: Any, b0: Any, sums: list[list[str]]) -> list[list[str]]:
+            return self._carried(s.inner, 1, sums, lambda k, now: turn(k, a0, b0, now))
+
+        for a, b in self._pairs():
+            a0 = [self._at(a, (at, 1), (m, s.a_strides[0]), (r, s.a_strides[0]))
+                  for r in range(rows)]  # fmt: skip
+            b0 = [self._at(b, (at, 1), (n, s.b_strides[1]), (v, s.b_strides[1]))
+                  for v in range(columns)]  # fmt: skip
+            sums = self._outer(0, a0, b0, sums, along)
+        for row, places in zip(sums, c):
+            for x, to in zip(row, places):
+                self._store(x, to, mask)
 
     # Loops over what is summed --------------------------------------------------------------------
 
@@ -218,8 +285,6 @@ class ContractWriter:
 
     def _dots(self, m: str, n: str, rows: int, columns: int) -> None:
         s, w = self.s, self.w
-        a0 = [self._at("%a", (m, s.a_strides[0]), (r, s.a_strides[0])) for r in range(rows)]
-        b0 = [self._at("%b", (n, s.b_strides[1]), (v, s.b_strides[1])) for v in range(columns)]
         sums = [["zeroinitializer"] * columns for _ in range(rows)]
         whole = s.inner // self.width * self.width
 
@@ -240,7 +305,10 @@ class ContractWriter:
                 sums = turn(str(whole), self._mask(s.inner - whole), a0, b0, sums)
             return sums
 
-        sums = self._outer(0, a0, b0, sums, along)
+        for a, b in self._pairs():
+            a0 = [self._at(a, (m, s.a_strides[0]), (r, s.a_strides[0])) for r in range(rows)]
+            b0 = [self._at(b, (n, s.b_strides[1]), (v, s.b_strides[1])) for v in range(columns)]
+            sums = self._outer(0, a0, b0, sums, along)
         totals = self._totals([x for row in sums for x in row])
         together = s.c_strides[1] == 1 and columns == 4
         for r in range(rows):

@@ -58,7 +58,8 @@ def _one(s: Any) -> Cost:
         width = max([x.dtype.itemsize for x in each if x.dtype != expr.BOOL], default=8)
         instructions = operations / host().lanes(width)
     elif isinstance(s, (loops.Contract, loops.Gemm)):
-        operations = 2 * s.rows * s.inner * s.columns
+        several = len(s.pairs) * s.depth if isinstance(s, loops.Contract) else 1
+        operations = 2 * s.rows * s.inner * s.columns * several
         instructions = operations / (2 * host().lanes(s.c.buffer.dtype.itemsize))
     elif isinstance(s, loops.Routine):
         operations = int(s.operations)
@@ -73,8 +74,11 @@ def _bytes(s: Any, access: loops.Access) -> int:
     if isinstance(s, loops.Nest):
         count = math.prod(v.extent for v, stride in access.strides if stride and v in s.axes)
     elif isinstance(s, (loops.Contract, loops.Gemm)):
-        places = {id(s.c): (s.rows, s.columns), id(s.a): (s.rows, s.inner)}
-        count = math.prod(places.get(id(access), (s.inner, s.columns)))
+        pairs = s.pairs if isinstance(s, loops.Contract) else ((s.a, s.b),)
+        first = any(access is a for a, _ in pairs)
+        sizes = (s.rows, s.columns) if access is s.c else (s.inner, s.columns)
+        count = math.prod((s.rows, s.inner) if first else sizes)
+        count *= s.depth if isinstance(s, loops.Contract) else 1
     elif isinstance(s, loops.Turn):
         count = s.rows * s.columns
     elif isinstance(s, loops.Fill):

@@ -151,7 +151,8 @@ class Entry:
             elif isinstance(s, Gemm):
                 self._gemm(s)
             elif isinstance(s, Contract):
-                self._kernel(ContractWriter(self.m, s).text, "contract", (s.a, s.b, s.c))
+                more = [x for pair in s.more for x in pair]
+                self._kernel(ContractWriter(self.m, s).text, "contract", (s.a, s.b, s.c, *more))
             elif isinstance(s, Turn):
                 self._kernel(TurnWriter(self.m, s).text, "turn", (s.of, s.to))
             elif isinstance(s, Check):

@@ -79,7 +79,8 @@ def touched(body: list[Any]) -> int:
             several = len(s.loads) + len(s.stores) + len(s.sums)
             total += several * math.prod(v.extent for v in s.axes)
         elif isinstance(s, (Gemm, Contract)):
-            total += s.rows * s.inner + s.inner * s.columns + s.rows * s.columns
+            depth = s.depth if isinstance(s, Contract) else 1
+            total += depth * (s.rows * s.inner + s.inner * s.columns + s.rows * s.columns)
         elif isinstance(s, Fill):
             total += s.buffer.size
     return total
@@ -262,6 +263,11 @@ class Follow:
         )
         a += tuple((n, of_a) for n, of_a, _ in s.outer)
         b += tuple((n, of_b) for n, _, of_b in s.outer)
+        if s.depth > 1:
+            c, a, b = (*c, (s.depth, 1)), (*a, (s.depth, 1)), (*b, (s.depth, 1))
+        for more_a, more_b in s.more:
+            self.read(more_a, a, "a product")
+            self.read(more_b, b, "a product")
         self._product(s, c, a, b)
 
     def _product(self, s: Any, c: Steps, a: Steps, b: Steps) -> None:

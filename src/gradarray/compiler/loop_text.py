@@ -59,8 +59,9 @@ def _lines(s: Any, indent: str) -> Iterator[str]:
         yield f"{indent}{s.c} {_sign(s)} {a} @ {b}  # {s.rows} x {s.inner} x {s.columns}, BLAS"
     elif isinstance(s, Contract):
         inner = ".".join(str(n) for n in (*[o[0] for o in s.outer], s.inner))
-        size = f"{s.rows} x {inner} x {s.columns}"
-        yield f"{indent}{s.c} {_sign(s)} {s.a} @ {s.b}  # {size}, lanes along {s.lanes}"
+        size = f"{s.rows} x {inner} x {s.columns}" + f", {s.depth} of them" * (s.depth > 1)
+        terms = " + ".join(f"{a} @ {b}" for a, b in s.pairs)
+        yield f"{indent}{s.c} {_sign(s)} {terms}  # {size}, lanes along {s.lanes}"
     elif isinstance(s, Turn):
         yield f"{indent}{s.to} = {s.of}^T  # {s.rows} x {s.columns}"
     elif isinstance(s, Fill):

@@ -142,7 +142,7 @@ class Nest:
 @dataclass(eq=False)
 class Loop:
     """for var in range(extent): body. `count`, at most the extent, is read before the first turn;
-    backward, var goes from the last to 0.
+    backward, var goes from the last to 0. `anew`: every turn writes private memory before it reads.
     """
 
     var: Var
@@ -150,6 +150,7 @@ class Loop:
     parallel: bool = False
     backward: bool = False
     count: Access | None = None
+    anew: bool = False
 
 
 @dataclass(eq=False)
@@ -219,8 +220,10 @@ class Contract:
 
     lanes "columns": B and C have unit stride along n, and elements of A are spread over the
     lanes. lanes "inner": A and B have unit stride along k, and every sum goes across the lanes at
-    its end. `add`: to what C holds. `outer`: the sum goes over further loops around k, each with
-    its extent and its strides in A and B.
+    its end. lanes "each": `depth` products, which lie side by side in A, B and C, one in each
+    lane. `add`: to what C holds. `outer`: the sum goes over further loops around k, each with
+    its extent and its strides in A and B. `more`: further pairs of A and B with the same strides,
+    whose products are added.
     """
 
     c: Access
@@ -236,6 +239,12 @@ class Contract:
     add: bool = False
     label: str = ""
     outer: tuple[tuple[int, int, int], ...] = ()
+    more: tuple[tuple[Access, Access], ...] = ()
+    depth: int = 1
+
+    @property
+    def pairs(self) -> tuple[tuple[Access, Access], ...]:
+        return ((self.a, self.b), *self.more)
 
 
 @dataclass(eq=False)
@@ -315,7 +324,12 @@ def accesses(statement: Any) -> Iterator[tuple[Access, bool]]:
         )):
             for at, _, _ in access.through:
                 yield at, False
-    elif isinstance(statement, (Gemm, Contract)):
+    elif isinstance(statement, Contract):
+        for a, b in statement.pairs:
+            yield a, False
+            yield b, False
+        yield statement.c, True
+    elif isinstance(statement, Gemm):
         yield statement.a, False
         yield statement.b, False
         yield statement.c, True
@@ -374,15 +388,17 @@ def _reach(s: Any, access: Access) -> int:
             return (s.rows - 1) * s.of_stride + s.columns - 1
         return (s.columns - 1) * s.to_stride + s.rows - 1
     if isinstance(s, Contract):
-        sizes, strides = {
-            id(s.c): ((s.rows, s.columns), s.c_strides),
-            id(s.a): ((s.rows, s.inner), s.a_strides),
-            id(s.b): ((s.inner, s.columns), s.b_strides),
-        }[id(access)]
+        if access is s.c:
+            sizes, strides = (s.rows, s.columns), s.c_strides
+        elif any(access is a for a, _ in s.pairs):
+            sizes, strides = (s.rows, s.inner), s.a_strides
+        else:
+            sizes, strides = (s.inner, s.columns), s.b_strides
         reach = sum((n - 1) * stride for n, stride in zip(sizes, strides))
         if access is not s.c:
-            reach += sum((n - 1) * strides[access is s.b] for n, *strides in s.outer)
-        return reach
+            second = not any(access is a for a, _ in s.pairs)
+            reach += sum((n - 1) * strides[second] for n, *strides in s.outer)
+        return reach + s.depth - 1
     return 0
 
 

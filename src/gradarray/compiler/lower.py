@@ -361,6 +361,10 @@ class Lowering:
         """The label of a product's operands that counts samples; None outside of tiles."""
         return None
 
+    def terms(self, y: Abstract) -> int:
+        """How many sums are added up where this one goes."""
+        return 1
+
     def target_of(self, y: Abstract) -> tuple[View, bool]:
         """Where a sum goes, and whether it starts there; else it is added to what is there."""
         view = self.targets.get(y)

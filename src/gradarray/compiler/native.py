@@ -155,6 +155,7 @@ class Native:
                 lives[buffer] = (min(first, at), at)
 
         at = 0
+        shares: set[Buffer] = set()  # touched by the statement at hand
         body_at = iter(self.bodies)
         for part in (*self.parts, self.commit):
             if isinstance(part, Host):
@@ -164,10 +165,18 @@ class Native:
                 at += 1
                 continue
             for statement in self.commit if part is self.commit else next(body_at):
-                for inner in loops.walk([statement]):
-                    for access, _ in loops.accesses(inner):
-                        live(access.buffer, at)
-                at += 1
+                first = at
+                for moment in _moments(statement):
+                    for inner in loops.walk([moment]):
+                        for access, _ in loops.accesses(inner):
+                            live(access.buffer, at)
+                            if not access.buffer.private:  # from the first turn to the last
+                                live(access.buffer, first)
+                                shares.add(access.buffer)
+                    at += 1
+                for buffer in shares:
+                    live(buffer, at - 1)
+                shares.clear()
         if low.flag is not None:
             live(low.flag, at)
         self.own_at, self.own_size = placed(shared), placed(private)
@@ -295,6 +304,15 @@ def _cut(items: Sequence[Any]) -> list[Any]:
         else:
             out.append([item])
     return out
+
+
+def _moments(statement: Any) -> list[Any]:
+    """What a statement does one after the other with private memory."""
+    if isinstance(statement, loops.Loop) and statement.parallel and len(statement.body) == 1:
+        (turn,) = statement.body
+        if isinstance(turn, loops.Loop) and turn.anew:
+            return turn.body
+    return [statement]
 
 
 def placed(lives: dict[Buffer, tuple[int, int]]) -> int:

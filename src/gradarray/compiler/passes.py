@@ -12,8 +12,11 @@ from collections.abc import Iterator
 
 # In the order of the stages.
 PASSES = {
+    "plain": "absorbing products become plain ones where a NaN would be seen",
     "expand": "ops that are made of library functions become them",
     "simplify": "steps are rewritten into fewer and cheaper ones",
+    "factor": "powers of sech and tanh are taken out of products and sums",
+    "reuse": "products whose other way round was taken are not taken",
     "split": "steps that go sample by sample run in tiles of samples",
     "fuse": "values over one box of points share a nest",
     "chunks": "large statements run in chunks, over threads",

@@ -312,6 +312,44 @@ def _once(r: Rewriter, step: Step) -> Any:
     return r.emit(BroadcastToGrad, before.operands[0], shape=step.values[0].shape)
 
 
+@row(ReshapeGrad)
+def _reshaped_later(r: Rewriter, step: Step) -> Any:
+    """A broadcast that gets or loses axes of length 1 is taken after it."""
+    x, y = step.operands[0], step.values[0]
+    if r.made_by(x, BroadcastToGrad) is None:
+        return None
+    if [n for n in x.shape if n > 1] != [n for n in y.shape if n > 1]:
+        return None
+    slim = _slim(r, x)
+    real = iter([m for m, n in zip(slim.shape, x.shape) if n > 1])
+    small = r.emit(ReshapeGrad, slim, shape=tuple([next(real) if n > 1 else 1 for n in y.shape]))
+    return r.emit(BroadcastToGrad, small, shape=y.shape)
+
+
+@row(MatMulGrad)
+def _times_identity(r: Rewriter, step: Step) -> Any:
+    """I b -> b, a I -> a: the unit vectors that tangents start from."""
+    a, b = step.operands
+    y = step.values[0]
+    if _is_identity(r, a, -1) and type(b) is Abstract and (b.ndim, b.dtype) == (2, y.dtype):
+        return r.emit(ReshapeGrad, b, shape=y.shape)
+    if type(a) is not Abstract or (a.ndim, a.dtype) != (2, y.dtype):
+        return None
+    if _is_identity(r, b, -2) and b.shape[-1] == 1:  # columns one by one
+        return r.emit(ReshapeGrad, r.emit(TransposeGrad, a, axes=(-1, -2)), shape=y.shape)
+    return a if _is_identity(r, b, -2) and b.ndim == 2 else None
+
+
+def _is_identity(r: Rewriter, x: Any, axis: int) -> bool:
+    """Is it 1 where this axis and another one count alike, and 0 elsewhere?"""
+    data = r.constants.get(x) if type(x) is Abstract else None
+    if data is None or data.ndim < 2 or data.dtype.kind not in "fc":
+        return False
+    n = data.shape[axis]
+    lengths = [m for m in data.shape if m > 1]
+    return n > 1 and lengths == [n, n] and np.array_equal(data.reshape(n, n), np.eye(n))
+
+
 @row(MatMulGrad)
 def _rows_alike(r: Rewriter, step: Step) -> Any:
     """A product of equal rows (or columns) is taken once."""

@@ -37,6 +37,7 @@ from .program import Program, Step
 from .taps import MaxTap, TapGather, TapPlaces, TapScatter
 
 SHORTEST = 16  # samples that are worth lanes
+FULL = 64  # samples that fill a block of registers by themselves
 LEAST = 50_000  # multiplications in products that are worth tiles
 LARGE = 1 << 19  # bytes of a sum over samples that do not stay near from tile to tile
 
@@ -368,10 +369,12 @@ def _product(split: Split, step: Step, la: Any, lb: Any, ly: Any) -> None:
         for k, n in zip(labels, shape):
             sizes[k] = max(sizes.get(k, 1), n)
     # In blocks of registers if the samples alone are the rows, the columns, or what is summed,
-    # and there is one product: only then are lanes of samples a gain.
+    # and there is one product: only then are lanes of samples a gain. Other axes beside theirs are
+    # turns of a loop, each with the lanes of samples.
     sides = {k: (k in la, k in lb, k in ly) for k, n in sizes.items() if n > 1}
     alike = [k for k in sides if sides[k] == sides[label]]
-    if alike == [label] and (True, True, True) not in sides.values():
+    alone = alike == [label] or (label in alike and split.n >= FULL)
+    if alone and (True, True, True) not in sides.values():
         split.work += math.prod(sizes.values())
     if label in ly:
         split.axis[y] = ly.index(label)

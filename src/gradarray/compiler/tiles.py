@@ -16,6 +16,7 @@ from .expr import leaf
 from .loops import Access, Buffer, Fill, Loop, Nest, Sum, Var, accesses, walk
 from .lower import Lowering, Memory, View, body_of, contiguous, turned_over
 from .machine import host
+from .merge import merged
 from .program import Program, Step
 from .split import Split
 from .split_loops import without_sums
@@ -40,6 +41,10 @@ class Tile(Lowering):
         self.split, self.size, self.targets = split, size, sums
         self.lanes = host().lanes(4)
         self.axis: dict[Abstract, int] = {}
+        self.added: dict[Abstract, int] = {}  # of how many sums a sum's place holds the total
+
+    def terms(self, y: Abstract) -> int:
+        return self.added.get(y, 1)
 
     def fresh(self, shape: tuple[int, ...], dtype: Any, axis: int | None = None) -> View:
         """Memory of the tile: the axis of samples has stride 1."""
@@ -130,7 +135,7 @@ def tiled(
     if chunks:
         chunk, turn = Var(chunks), Var(each)
         inner = one.tile(size, 0, ((chunk, each * size), (turn, size)), _moving(parts, chunk))
-        body.append(Loop(chunk, [Loop(turn, inner)], parallel=chunks > 1))
+        body.append(Loop(chunk, [Loop(turn, inner, anew=True)], parallel=chunks > 1))
         shared = {p.buffer for p in (*parts.values(), *escaping.values())}
         for statement in walk(inner):
             for access, written in accesses(statement):
@@ -247,8 +252,13 @@ class _Region:
     ) -> list[Any]:
         """The statements of one tile: samples from start + the sum of turn * count on."""
         split = self.split
-        targets = {x: turned(view, a) for v, view in sums.items() for x, a in split.terms(v)}
+        targets, added = {}, {}
+        for v, view in sums.items():
+            terms = list(split.terms(v))
+            targets.update((x, turned(view, a)) for x, a in terms)
+            added.update((x, len(terms)) for x, _ in terms)
         low = Tile(self.program, self.memory, split, size, targets)
+        low.added = added
         twins: dict[Abstract, Abstract] = {}
 
         def part(view: View, axis: int) -> View:
@@ -305,7 +315,7 @@ class _Region:
                 low.run(copied(step, False))
         for v, view in self.escaping.items():
             _leave(low, twins[v], part(view, split.axis[v]))
-        return body_of(low.items)
+        return merged(body_of(low.items))
 
 
 def _leave(low: Lowering, x: Abstract, to: View) -> None:

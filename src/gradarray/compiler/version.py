@@ -16,7 +16,7 @@ from .. import tree
 from ..array import GradArray, wrap
 from ..errors import GraphError, message
 from ..graph import flags
-from . import report
+from . import passes, report
 from .abstract import Abstract
 from .again import Again
 from .assemble import prepared
@@ -25,6 +25,7 @@ from .check import Checked
 from .export import export
 from .many import Many
 from .native import Native
+from .plain import plainly
 from .program import Program, interpret
 from .record import (
     Output,
@@ -76,16 +77,19 @@ class Version:
         if self.eager:
             return
         recorded, self._places = self.recorded, {}
+        program, suspects = recorded.program, recorded.suspects
+        if passes.is_on("plain"):
+            program, suspects = plainly(program, suspects)
         self.enter: Any = None
         self._call: Call | None = None
         self._many: Many | None = None
         self._is_many_known = False
         if check:
-            self._run: Any = Checked(recorded.program, recorded.suspects)
+            self._run: Any = Checked(program, suspects)
         else:
             if not recorded.attached:  # what is on a graph keeps what it was computed from
                 self._places = places_of(recorded, leaves)
-            self._run = Native(recorded.program, recorded.suspects, self._places)
+            self._run = Native(program, suspects, self._places)
             self._call = Call(
                 recorded, self._run, leaves, form, instance is not None, self._settled
             )

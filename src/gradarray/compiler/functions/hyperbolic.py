@@ -1,6 +1,6 @@
 """Hyperbolic functions and their inverses.
 
-    tanh |x| = t / (t + 2),   sech^2 x = 4 (t + 1) / (t + 2)^2,   t = e^(2|x|) - 1
+    tanh |x| = t / (t + 2),   sech^2 x = 2 (1 + tanh |x|) / (t + 2),   t = e^(2|x|) - 1
     sinh x = S cosh r + C sinh r,   cosh x = C cosh r + S sinh r,   x = n log 2 + r,
         where C and S = (2^n +- 2^-n) / 2 are exact
 """
@@ -24,10 +24,10 @@ def tanh(x: Real) -> Real:
 
 
 def sech_squared(x: Real) -> Real:
-    """From the exponential that tanh takes too; 0 where it would be subnormal."""
+    """From the quotient that tanh is: 2 (1 + tanh |x|) / (t + 2); 0 where it would be subnormal."""
     t = tanh_parts(x)
     d = t + 2
-    return choose(abs(x) > END[x.f.double], 0.0, (t + 1) / d * 4 / d)
+    return choose(abs(x) > END[x.f.double], 0.0, (t / d + 1) * 2 / d)
 
 
 def sech(x: Real) -> Real:

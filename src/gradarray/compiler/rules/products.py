@@ -18,7 +18,7 @@ from ..lower import SMALL, Lowering, View, rule
 from ..machine import host
 from ..program import Step
 from ..scalar import Unsupported
-from .blocks import MOST, in_blocks
+from .blocks import LEAST, MOST, in_blocks
 from .panels import in_panels, in_row_blocks
 from .points import copied, points
 
@@ -92,6 +92,10 @@ def _product(
         if _in_lanes(low, y, a, b, out, strides, size, parts, merged, lane, fresh):
             return None
         if _turn_by_turn(low, y, a, b, out, strides, size, parts, lane, fresh):
+            return None
+        views = a, b, out
+        large = work >= LEAST * size[lane]
+        if large and _in_each_lane(low, y, views, strides, size, parts, merged, lane, fresh):
             return None
         _nest_in_lanes(low, y, a, b, out, strides, size, parts, lane, fresh)
         return None
@@ -170,7 +174,7 @@ def _in_lanes(
     if ns[2] != 1 and n != 1:
         return False
     width = host().lanes(y.dtype.itemsize)
-    if k >= 128 or (n < width and not (ns[1] == 1 and n > 4)):
+    if k * low.terms(y) >= 128 or (n < width and not (ns[1] == 1 and n > 4)):
         places = []
         for v, rows_, sk, so in ((a, m, ks[0], ms[0]), (b, n, ks[1], ns[1])):
             if sk != 1:
@@ -243,6 +247,24 @@ def _packed(
     else:
         items += copied(replace(v, shape=(rows, columns), strides=(row, column)), to)
     return to, width
+
+
+def _in_each_lane(
+    low: Lowering, y: Abstract, views: tuple[View, View, View], strides: list[dict[Any, int]],
+    size: dict[Any, int], parts: dict[str, list[Any]], merged: list[Any], lane: Any, fresh: bool,
+) -> bool:  # fmt: skip
+    """A product for each sample, as blocks of registers with a sample in each lane."""
+    if parts["stack"] != [lane] or not all(merged) or any(s[lane] != 1 for s in strides):
+        return False
+    a, b, out = (Access(v.buffer, v.offset, v.outer) for v in views)
+    (m, *ms), (k, *ks), (n, *ns) = merged
+    low.define(y, views[2], low.append([
+        Contract(
+            out, a, b, m, k, n, (ms[2], ns[2]), (ms[0], ks[0]), (ks[1], ns[1]), "each",
+            not fresh, depth=size[lane],
+        )
+    ]))  # fmt: skip
+    return True
 
 
 def _nest_in_lanes(
