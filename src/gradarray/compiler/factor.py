@@ -76,7 +76,7 @@ class Factoring(Rewriter):
     def whole(self, x: Any) -> Any:
         """A value multiplied out, if it is a term that was not computed as it was written."""
         if type(x) is Abstract and x not in self.now and x in self.terms:
-            self.now[x] = self.product(self.terms[x], x)
+            self.now[x] = self.product(self.terms[x])
         return x
 
     def value(self, x: Any) -> Any:
@@ -91,13 +91,12 @@ class Factoring(Rewriter):
         number = np.ndim(x) == 0 and isinstance(x, (int, float, np.floating, np.integer))
         return Term(float(x), (), None) if number and _is_scale(float(x)) else None
 
-    def product(self, term: Term, like: Abstract) -> Abstract:
+    def product(self, term: Term) -> Abstract:
         """The steps that multiply a term out."""
-        key = term, like.dtype
-        known = self.made.get(key)
+        known = self.made.get(term)
         if known is not None:
             return known
-        factors = [] if term.base is None else [term.base]
+        factors = []
         for x, j, k in term.powers:
             if k:
                 factors += [self.emit(TanhGrad, x)] * k
@@ -106,15 +105,27 @@ class Factoring(Rewriter):
                 factors += [square] * (j // 2)
             if j % 2:
                 factors.append(self.emit(SechGrad, x))
-        y = factors[0] if factors else like.dtype.type(1)
+        base, c = term.base, term.c
+        every = factors if base is None else [base, *factors]
+        whole = math.prod(np.broadcast_shapes(*[x.shape for x in every]))
+        if base is not None and factors and all(x.size < whole for x in factors):
+            factors = [base, self._scaled(self._multiplied(factors), c)]  # the small ones first
+            c = 1.0
+        else:
+            factors = every
+        y = self.made[term] = self._scaled(self._multiplied(factors), c)
+        return y
+
+    def _multiplied(self, factors: list[Abstract]) -> Abstract:
+        y = factors[0]
         for factor in factors[1:]:
             y = self.emit(MultiplyGrad, y, factor)
-        if term.c == -1:
-            y = self.emit(NegativeGrad, y)
-        elif term.c != 1:
-            y = self.emit(MultiplyGrad, y, like.dtype.type(term.c))
-        self.made[key] = y
         return y
+
+    def _scaled(self, y: Abstract, c: float) -> Abstract:
+        if c == -1:
+            return self.emit(NegativeGrad, y)
+        return y if c == 1 else self.emit(MultiplyGrad, y, y.dtype.type(c))
 
 
 def _is_scale(c: float) -> bool:
@@ -213,10 +224,10 @@ def _sum(f: Factoring, step: Step, sign: float) -> Term | None:
     left, right = (_without(t, common) for t in (a, b))
     outside = a.c if _is_scale(b.c / a.c) else math.copysign(1.0, a.c)
     ratio = b.c / outside
-    first = f.product(replace(left, c=a.c / outside), y)
-    second = f.product(replace(right, c=abs(ratio)), y)
-    if type(first) is not Abstract or type(second) is not Abstract:  # a power alone
+    if any(t.base is None and not t.powers for t in (left, right)):  # a power alone
         return None
+    first = f.product(replace(left, c=a.c / outside))
+    second = f.product(replace(right, c=abs(ratio)))
     base = f.emit(AddGrad if ratio > 0 else SubtractGrad, first, second)
     return Term(outside, tuple(common), base)
 
