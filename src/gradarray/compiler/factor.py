@@ -25,13 +25,18 @@ from .simplify import Rewriter
 Powers = tuple[tuple[Abstract, int, int], ...]  # (x, power of sech x, power of tanh x), ..
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Term:
     """c, times powers of sech and tanh, times a value (1 where there is none)."""
 
     c: float
     powers: Powers
     base: Abstract | None
+
+    @property
+    def key(self) -> Any:
+        """What is the same for terms of the same factors; arrays are never compared with ==."""
+        return tuple(sorted((id(x), j, k) for x, j, k in self.powers)), id(self.base)
 
     @property
     def sech(self) -> int:
@@ -93,7 +98,7 @@ class Factoring(Rewriter):
 
     def product(self, term: Term) -> Abstract:
         """The steps that multiply a term out."""
-        known = self.made.get(term)
+        known = self.made.get((term.c, term.key))
         if known is not None:
             return known
         factors = []
@@ -113,7 +118,7 @@ class Factoring(Rewriter):
             c = 1.0
         else:
             factors = every
-        y = self.made[term] = self._scaled(self._multiplied(factors), c)
+        y = self.made[term.c, term.key] = self._scaled(self._multiplied(factors), c)
         return y
 
     def _multiplied(self, factors: list[Abstract]) -> Abstract:
@@ -209,7 +214,7 @@ def _sum(f: Factoring, step: Step, sign: float) -> Term | None:
     if a is None or b is None or not (a.sech and b.sech):
         return None
     b = replace(b, c=sign * b.c)
-    if a.base is b.base and a.powers == b.powers:
+    if a.key == b.key:
         c = a.c + b.c
         return replace(a, c=c) if _is_scale(c) else None
     others = {x: (j, k) for x, j, k in b.powers}
