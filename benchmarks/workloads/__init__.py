@@ -16,11 +16,18 @@ NAMES = (
     *("cnn", "char_lstm", "transformer", "neural_ode", "scan", "mixture", "hessian"),
 )
 
+# Where torch.compile is a contender too: it takes a derivative inside only as torch.func's.
+TORCH_COMPILED = (
+    *("million", "mlp_small", "hamiltonian", "pinn", "pinn_float64", "cnn", "transformer"),
+)
+
 TORCH_COMPILE = "GRADARRAY_BENCH_TORCH_COMPILE"  # an environment variable: torch.compile is wanted
 
 
 class Job(NamedTuple):
-    """One step, over when its numbers are there, and the gradients of the first one."""
+    """One step, over when its numbers are there, and the gradients of the first one; of ours also
+    what its report says in figures."""
 
     step: Callable[[], Any]
     gradients: Callable[[], list[np.ndarray]]
+    figures: Callable[[], Any] | None = None

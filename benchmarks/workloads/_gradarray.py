@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import gradarray as ga
+from gradarray.compiler import report
 
 from . import Job
 from ._weights import initial
@@ -32,7 +33,7 @@ def trained(model: Any, loss: Callable[..., Any], *data: np.ndarray) -> Job:
         return value
 
     batch = [ga.array(x) for x in data]
-    return Job(lambda: step(*batch), lambda: gradients(model.parameters()))
+    return Job(lambda: step(*batch), lambda: gradients(model.parameters()), lambda: figures(step))
 
 
 def gradients(parameters: Iterable[Any]) -> list[np.ndarray]:
@@ -40,9 +41,14 @@ def gradients(parameters: Iterable[Any]) -> list[np.ndarray]:
     return [np.zeros(p.shape) if p.grad is None else p.grad.numpy() for p in parameters]
 
 
+def figures(compiled: Any) -> Any:
+    return report.figures(compiled._versions.last._run)
+
+
 def called(f: Callable[..., Any], *args: Any) -> Job:
     """A compiled function whose results are the gradients."""
     compiled = ga.compile(f)
     inputs = [ga.array(x) for x in args]
     step = lambda: compiled(*inputs)
-    return Job(step, lambda: [np.asarray(x) for x in ga.tree.flatten(step())[0]])
+    results = lambda: [np.asarray(x) for x in ga.tree.flatten(step())[0]]
+    return Job(step, results, lambda: figures(compiled))

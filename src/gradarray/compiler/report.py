@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -74,31 +74,59 @@ def _loops(native: Native) -> str:
     return "\n".join(lines)
 
 
-def _cost(native: Native, inputs: Sequence[Any]) -> str:
-    _named(native)
-    cost = native.cost
+class Figures(NamedTuple):
+    """What a step does and needs: operations, in which dtype; bytes that come from outside of it
+    or go there, each once; bytes of its own memory; and what one core does at best."""
+
+    operations: float
+    dtype: np.dtype
+    moved: int
+    memory: int
+    cores: int
+    peak: float  # operations a second
+    bandwidth: float  # bytes a second
+
+    @property
+    def limit(self) -> float:
+        """Seconds that this machine needs."""
+        return max(self.operations / self.peak, self.moved / self.bandwidth) / self.cores
+
+
+def figures(native: Native) -> Figures:
+    """The figures of a step, for the threads that it has now."""
+    native = native.whole()
     every = [s for body in (*native.bodies, native.commit) for s in body]
     dtype = _common(every)
-    peak, bandwidth = limits.operations(dtype), limits.stream()
-    threads = get_threads()
     shared = any(isinstance(s, loops.Loop) and s.parallel for s in every)
-    cores = threads if shared else 1
-    moved = _moved(native)
-    limit = max(cost.operations / peak, moved / bandwidth) / cores
+    cores = get_threads() if shared else 1
+    kept = sum(b.nbytes for b in native.lowering.constants)
+    outputs = sum(b.nbytes for b in native.results)
+    memory = native.own_at + cores * native.own_size + kept + outputs
+    return Figures(
+        native.cost.operations, dtype, _moved(native), memory, cores, limits.operations(dtype),
+        limits.stream(),
+    )  # fmt: skip
+
+
+def _cost(native: Native, inputs: Sequence[Any]) -> str:
+    _named(native)
+    cost, f = native.cost, figures(native)
+    intensity = cost.operations / max(f.moved, 1)
+    every = [s for body in (*native.bodies, native.commit) for s in body]
     took = _timed(native, inputs)
     kept = sum(b.nbytes for b in native.lowering.constants)
     outputs = sum(b.nbytes for b in native.results)
     lines = [
-        f"operations            {_number(cost.operations)} ({dtype})",
-        f"bytes touched         {_size(cost.bytes)}, of these {_size(moved)} outside of the step",
-        f"arithmetic intensity  {cost.operations / max(moved, 1):.1f} operations for each of those",
+        f"operations            {_number(cost.operations)} ({f.dtype})",
+        f"bytes touched         {_size(cost.bytes)}, of these {_size(f.moved)} outside of the step",
+        f"arithmetic intensity  {intensity:.1f} operations for each of those",
         f"memory                {_size(native.own_at)} for values between, "
         f"{_size(native.own_size)} more for each thread",
         f"                      {_size(kept)} of constants, {_size(outputs)} of results",
-        f"peak memory           {_size(native.own_at + cores * native.own_size + kept + outputs)}",
-        f"this machine          {peak / 1e9:.0f} GFLOP/s and {bandwidth / 1e9:.1f} GB/s a core",
-        f"limit                 {_time(limit)} on {_count(cores, 'core')}",
-        f"measured              {_time(took)}, {100 * limit / took:.0f} % of the limit's speed",
+        f"peak memory           {_size(f.memory)}",
+        f"this machine          {f.peak / 1e9:.0f} GFLOP/s and {f.bandwidth / 1e9:.1f} GB/s a core",
+        f"limit                 {_time(f.limit)} on {_count(f.cores, 'core')}",
+        f"measured              {_time(took)}, {100 * f.limit / took:.0f} % of the limit's speed",
         f"statements            {_count(len(every), 'statement')}, the most costly first:",
     ]  # fmt: skip
     ranked = sorted(every, key=lambda s: -cost_of([s]).seconds)[:LARGEST]
