@@ -156,7 +156,7 @@ def first_calls(results: list[Result]) -> str:
     return (
         "## First call\n\nFrom a function and its arguments to results and gradients, in seconds: "
         "record, compile and\nrun once, with nothing on disk. In a second process the code is on "
-        "disk; it has imported\nthe library and made the model. torch.compile is always timed by the "
+        "disk; it has imported\nthe library and made the model. torch.compile is timed by the "
         "wall's clock.\n\n" + table(header, rows)
     )
 
