@@ -62,15 +62,15 @@ def exp2(x: Real) -> Real:
     return scaled(fma(r, polynomial(r, EXP2[x.f.double]), 1), word)
 
 
-def _fast_expm1(x: Real) -> Real:
-    """Within 2.3 ulp: for what tanh needs."""
-    n, word, r = reduced(x)
+def tanh_part(x: Real) -> Real:
+    """(e^(2 |x|) - 1) / 2 up to END, within 2.3 ulp."""
     f = x.f
+    x = abs(x).at_most(END[f.double])
+    _, word, r = reduced(x + x)
     q = fma(r * r, polynomial(r, EXP[f.double]), r)
-    # 2 (2^(n-1) (q + 1) - 1/2): 2^1024 is not a number.
+    # 2^(n-1) (q + 1) - 1/2. For n = 0 it is q / 2: a subnormal q is 2 |x|, and its half exact.
     half = f.power_of_two(make("add", word, f.word(f.bias - 1)))
-    y = fma(q, half, half - 0.5) * 2
-    return choose(n.equals(0), q, y)
+    return fma(q, half, half - 0.5)
 
 
 @entry("expm1")
@@ -87,12 +87,6 @@ def expm1(x: Real) -> Real:
     y = (whole.high + fma(rest, half, whole.low)) * 2
     # -0 stays -0, and a number so small that its square is nothing stays itself.
     return choose(abs(x) < f.eps / 2, x, y)
-
-
-def tanh_parts(x: Real) -> Real:
-    """e^(2 |x|) - 1, up to END."""
-    x = abs(x).at_most(END[x.f.double])
-    return _fast_expm1(x + x)
 
 
 @entry("expit")

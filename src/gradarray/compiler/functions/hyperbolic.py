@@ -1,6 +1,6 @@
 """Hyperbolic functions and their inverses.
 
-    tanh |x| = t / (t + 2),   sech^2 x = 2 (1 + tanh |x|) / (t + 2),   t = e^(2|x|) - 1
+    tanh |x| = u / (u + 1),   sech^2 x = (1 + tanh |x|) / (u + 1),   u = (e^(2|x|) - 1) / 2
     sinh x = S cosh r + C sinh r,   cosh x = C cosh r + S sinh r,   x = n log 2 + r,
         where C and S = (2^n +- 2^-n) / 2 are exact
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from ..expr import Expr, make
-from .exponential import END, exp, tanh_parts
+from .exponential import END, exp, tanh_part
 from .logarithm import log_pair
 from .pairs import Pair, choose_pair, ordered, product, quotient, root, total
 from .reals import Real, choose, entry, fma, nearest, polynomial
@@ -19,15 +19,15 @@ from .tables import COSH, LOG2, SINH
 
 @entry("tanh")
 def tanh(x: Real) -> Real:
-    t = tanh_parts(x)
-    return (t / (t + 2)).signed(x)
+    u = tanh_part(x)
+    return (u / (u + 1)).signed(x)
 
 
 def sech_squared(x: Real) -> Real:
-    """From the quotient that tanh is: 2 (1 + tanh |x|) / (t + 2); 0 where it would be subnormal."""
-    t = tanh_parts(x)
-    d = t + 2
-    return choose(abs(x) > END[x.f.double], 0.0, (t / d + 1) * 2 / d)
+    """From the quotient that tanh is: (1 + tanh |x|) / (u + 1); 0 where it would be subnormal."""
+    u = tanh_part(x)
+    d = u + 1
+    return choose(abs(x) > END[x.f.double], 0.0, (u / d + 1) / d)
 
 
 def sech(x: Real) -> Real:
