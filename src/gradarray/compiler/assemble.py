@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.shape import TransposeGrad
-from . import expansions, passes, rules, simplify_gather, split_loops, taps
+from . import expansions, passes, rules, simplify_gather, simplify_pool, split_loops, taps
 from .abstract import Abstract
 from .commit import commit, late_steps, look_at_watched, look_for_nan
 from .expand import expanded
@@ -23,7 +23,8 @@ from .split import Split, splits_of
 from .tiles import tiled
 from .watch import Watch
 
-_DECLARED = expansions, rules, simplify_gather, split_loops, taps  # imported for what it declares
+# Imported for what they declare.
+_DECLARED = expansions, rules, simplify_gather, simplify_pool, split_loops, taps
 
 
 @dataclass

@@ -106,9 +106,14 @@ class Rewriter:
                 return found
         return None
 
-    def emit(self, op: Any, *operands: Any, **params: Any) -> Abstract:
-        """A further step, simplified in its turn; its result."""
-        shape, dtype = infer(op, operands, params)
+    def there(self, op: Any, *operands: Any, **params: Any) -> Abstract | None:
+        """The result of a step that has been taken already."""
+        known = self.known.get(_key(Step(op, operands, params, self.line)))
+        return None if known is None else known[0]
+
+    def emit(self, op: Any, *operands: Any, form: Any = None, **params: Any) -> Abstract:
+        """A further step, simplified in its turn; its result. `form`: shape and dtype, if known."""
+        shape, dtype = form or infer(op, operands, params)
         value = Abstract(self.program.trace, shape, dtype)
         step = Step(op, operands, params, self.line)
         step.values = (value,)

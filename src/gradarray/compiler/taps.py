@@ -74,6 +74,11 @@ class TapScatter:
         return PlaneScatterGrad.forward(x, index, size, False)
 
 
+def apart(kernel: Sizes, at: Geometry) -> bool:
+    """Does each place belong to at most one window?"""
+    return all(s > d * (k - 1) for s, k, d in zip(at.stride, kernel, at.dilation))
+
+
 def _counter(dtype: Any) -> np.dtype:
     """Integers as wide as the values, so that they go through the same lanes."""
     return np.dtype(np.int64 if dtype.itemsize == 8 else np.int32)
@@ -200,8 +205,7 @@ def _tap_scatter(low: Lowering, step: Step) -> None:
         number = const(k, taps.buffer.dtype)
         return lambda x, tap: select(make("eq", tap, number), x, zero)
 
-    apart = all(s > d * (k - 1) for s, k, d in zip(at.stride, kernel, at.dilation))
-    views = all_taps(out, x, kernel, at) if apart else None
+    views = all_taps(out, x, kernel, at) if apart(kernel, at) else None
     if views:  # each place has at most one window
         covered = all(
             n * s == m and k == s for n, s, m, k in zip(x.shape[2:], at.stride, y.shape[2:], kernel)

@@ -313,8 +313,13 @@ class _Region:
         for step in self.steps:
             if step.values[0] not in split.joins:
                 low.run(copied(step, False))
+        turns_of = {s.values[0]: s for s in self.steps if s.op is TransposeGrad}
         for v, view in self.escaping.items():
-            _leave(low, twins[v], part(view, split.axis[v]))
+            to = part(view, split.axis[v])
+            while v in turns_of and turns_of[v].inputs[0] in split.axis:
+                order = [a % v.ndim for a in turns_of[v].params["axes"]]
+                v, to = turns_of[v].inputs[0], turned(to, tuple(map(order.index, range(v.ndim))))
+            _leave(low, twins[v], to)
         return merged(body_of(low.items))
 
 
