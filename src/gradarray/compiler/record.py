@@ -263,7 +263,9 @@ def mismatch(first: Program, second: Program) -> str:
         for x, y in zip(a.operands, b.operands, strict=True):
             if (type(x) is Abstract) != (type(y) is Abstract):
                 return f"an operand of {a.op.name}, at {a.line}"
-            if type(x) is not Abstract and not np.array_equal(x, y, equal_nan=True):
+            if x is y or type(x) is Abstract:
+                continue
+            if not np.array_equal(x, y, equal_nan=True):
                 return f"a number in {a.op.name}, {x!r} and then {y!r}, at {a.line}"
         for (_, x), (_, y) in zip(a.programs(), b.programs(), strict=True):
             what = mismatch(x, y)

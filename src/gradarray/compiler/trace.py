@@ -22,7 +22,7 @@ import numpy as np
 from .. import graph
 from ..algebra import Elementwise, Linear, Multilinear, Reduction
 from ..array import GradArray, wrap
-from ..errors import GraphError, message, user_line
+from ..errors import GraphError, message, shown_place, user_place
 from ..graph import Grad, Leaf, mode
 from .abstract import Abstract, is_array
 from .program import Step
@@ -68,6 +68,7 @@ class Trace:
         self.constants: dict[Abstract, np.ndarray] = {}
         self._constants_by: dict[int, Abstract] = {}
         self._kept: list[Any] = []
+        self._lines: dict[tuple[str, int], str] = {}
         self._count = 0
 
     def count(self) -> int:
@@ -168,7 +169,15 @@ class Trace:
             )
         found = infer(op, raw, params)
         operands = tuple([self.constant(x) if type(x) is np.ndarray else x for x in raw])
-        return self.append(Step(op, operands, params, user_line()), found)
+        return self.append(Step(op, operands, params, self._line()), found)
+
+    def _line(self) -> str:
+        """The user's line, which many steps have in common."""
+        place = user_place()
+        line = self._lines.get(place)
+        if line is None:
+            line = self._lines[place] = shown_place(place)
+        return line
 
     def append(self, step: Step, found: Any) -> Any:
         """The results of a step, from their forms: one, or a tuple if they are in a list."""
