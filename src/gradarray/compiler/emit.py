@@ -350,14 +350,8 @@ class NestWriter:
                if self.lane is not None):  # fmt: skip
             self.width = 1  # two lanes may have one place
         self.at: dict[Var, str] = {}
-        # The innermost loops, over which registers hold what is summed.
-        summed = [{v for v in nest.axes if not s.to.moves(v)} for s in nest.sums]
-        self.held = len(nest.axes)
-        while nest.sums and self.held and all(nest.axes[self.held - 1] in free for free in summed):
-            self.held -= 1
-        for one, free in zip(nest.sums, summed, strict=True):
-            inside = set(nest.axes[self.held :])
-            assert not one.fresh or {v for v in free if v.extent > 1} <= inside, "sums go inside"
+        self.held = nest.held
+        assert all(not one.fresh or nest.holds(one) for one in nest.sums), "sums go inside"
         self._from(0, 1, "")
         self.w.put("ret void")
         params = ", ".join(f"ptr noalias {self.names[a]}" for a in self.accesses)

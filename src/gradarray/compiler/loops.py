@@ -138,6 +138,20 @@ class Nest:
     label: str = ""
     lane: Var | None = None
 
+    @property
+    def held(self) -> int:
+        """The number of the first of the innermost axes over which registers hold all sums."""
+        first = len(self.axes)
+        while self.sums and first and not any(
+            one.to.moves(self.axes[first - 1]) for one in self.sums
+        ):
+            first -= 1
+        return first
+
+    def holds(self, one: Sum | Store) -> bool:
+        """Is all of a sum taken in registers?"""
+        return all(v.extent == 1 or one.to.moves(v) for v in self.axes[: self.held])
+
 
 @dataclass(eq=False)
 class Loop:

@@ -49,11 +49,8 @@ def _cut(extent: int) -> tuple[int, int, int]:
 
 
 def _nest(s: Nest) -> list[Any] | None:
-    """Chunks of the longest axis."""
-    # Two points of different chunks may be written to one place where indices say the place.
-    scattered = [at for out in (*s.stores, *s.sums) for at, _, _ in out.to.through]
-    free = [v for v in s.axes if not any(at.moves(v) for at in scattered)]
-    axis = max(free, key=lambda v: v.extent, default=None)
+    """Chunks of the longest axis that can be cut."""
+    axis = max([v for v in s.axes if _apart(s, v)], key=lambda v: v.extent, default=None)
     if axis is None or axis.extent < 2 * CHUNKS:
         return None
     count, each, rest = _cut(axis.extent)
@@ -62,8 +59,6 @@ def _nest(s: Nest) -> list[Any] | None:
     partial: list[tuple[Sum, Buffer, int, int]] = []  # sum, its places, how many, from where
     for one in s.sums:
         if not one.to.stride(axis):
-            if one.to.through:
-                return None
             low, high = one.to.span()
             size = high - low + 1
             partial.append((one, Buffer(parts * size, one.to.buffer.dtype), size, low))
@@ -72,6 +67,18 @@ def _nest(s: Nest) -> list[Any] | None:
         out.append(_chunk(s, axis, rest, count * each, None, partial, count))
     out += [_together(s, one, buffer, size, low, parts) for one, buffer, size, low in partial]
     return out
+
+
+def _apart(s: Nest, axis: Var) -> bool:
+    """Do the turns along an axis write places of their own, or sums that registers hold?"""
+    for out in (*s.stores, *s.sums):
+        to = out.to
+        if to.through:  # the numbers of two turns may be one
+            if not to.stride(axis) or any(at.moves(axis) for at, _, _ in to.through):
+                return False
+        elif not to.stride(axis) and not s.holds(out):
+            return False
+    return True
 
 
 def _chunk(

@@ -53,6 +53,8 @@ class Split:
     sums: set[Abstract] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
     cut: set[Abstract] = field(default_factory=set)  # there before, read tile by tile
+    # What a step reads whole, though other steps may read it tile by tile.
+    whole: dict[Step, set[Abstract]] = field(default_factory=dict)
     work: int = 0  # multiplications in products
     readers: dict[Abstract, int] = field(default_factory=dict)  # how often a value is read
     joins: dict[Abstract, Step] = field(default_factory=dict)  # sums that are made of sums
@@ -108,13 +110,19 @@ def _analysed(program: Program, seed: Abstract, axis: int, taken: set[Step]) -> 
     for step in program.steps:
         if step in taken or not any(x in split.axis or x in split.sums for x in step.inputs):
             continue
-        before = split.work
+        work, before = split.work, set(split.cut)
         try:
             passed(split, step)
         except Together:
+            for x in split.cut - before:
+                del split.axis[x]
+            split.cut = before
             continue
         split.steps.append(step)
-        if split.work > before or any(x in heavy for x in step.inputs):
+        split.whole[step] = {
+            x for x in step.inputs if x not in split.axis and x not in split.sums
+        }
+        if split.work > work or any(x in heavy for x in step.inputs):
             heavy.update(step.values)
     early = _early(program, split, heavy)
     split.steps = [step for step in split.steps if step not in early]

@@ -291,13 +291,23 @@ class _Region:
                 low.define(new, part(self.views[x], axis), 0)
             return new
 
+        def whole(x: Abstract) -> Abstract:
+            """A value that a step reads whole, whatever others read of it."""
+            if x not in low.views:
+                low.define(x, self.views[x], 0)
+            return x
+
         def copied(step: Step, made: bool) -> Step:
             """The step on values of the tile; `made` if its operands are."""
+            at_once = split.whole.get(step, set())
             if step.programs():
                 step, sums = without_sums(step, split)
                 for total, terms in sums.items():
                     low.targets.update((x, turned(low.targets[total], a)) for x, a in terms)
-            operands = tuple([twin(x, made) for x in step.operands])
+            operands = tuple([
+                whole(x) if type(x) is Abstract and x in at_once else twin(x, made)
+                for x in step.operands
+            ])  # fmt: skip
             copy = Step(step.op, operands, step.params, step.line)
             copy.several = step.several
             copy.values = tuple([twin(v, True) for v in step.values])
