@@ -14,6 +14,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from . import registry
 from .algebra import Elementwise, Kind, Linear, Multilinear, Reduction
 from .array import GradArray
@@ -228,9 +230,8 @@ class _Writer:
         self.env[word] = plan
         lines = [f"node.plan = {word}"]
         number = ""
-        if plan.compares and len(self.names) == 2 and len(moving) == 1:
-            # A Python number changes neither the shape nor the dtype of a float.
-            k = 1 - moving[0]
+        k = 1 - moving[0]
+        if plan.compares and len(self.names) == 2 and len(moving) == 1 and self.ignores(k):
             number = f"type(v{k}) is float or type(v{k}) is int"
             if k in plan.constants:
                 lines.append(f"number = {number}")
@@ -239,6 +240,19 @@ class _Writer:
             unlike = f"v{k} is {self.names[k]} or v{k}.dtype.kind in 'iu'"
             lines.append(f"if {unlike}: v{k} = kept_constant(v{k}, v{k} is {self.names[k]}, y)")
         return [indent + line for line in [*lines, *plan.filling(number)]]
+
+
+    def ignores(self, k: int) -> bool:
+        """Does a Python number at k change neither the shape nor the dtype of a float?
+
+        Some of SciPy's functions give float64 for float32 and a number.
+        """
+        if self.statics:
+            return True  # a formula of the library's own
+        values: list[Any] = [np.ones(0, np.float32)] * 2
+        values[k] = 1.0
+        forward: Any = self.op.forward
+        return forward(*values).dtype == np.float32
 
 
 def _handle(node: str) -> list[str]:

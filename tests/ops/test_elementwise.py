@@ -360,6 +360,14 @@ def test_a_number_as_exponent_keeps_float32(exponent):
     assert y.dtype == pull(y)[0].dtype == np.float32
 
 
+@pytest.mark.parametrize("name", ["xlogy", "xlog1py", "special.gammainc", "special.beta"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_number_leaves_the_gradient_its_dtype_where_scipy_gives_float64(name, place):
+    f = functions[name].fn
+    loss = lambda x: ga.sum(f(x, 1.5) if place == 0 else f(1.5, x))
+    assert ga.grad(loss)(ga.array(np.float32([0.5, 2.0]))).dtype == np.float32
+
+
 def test_float_power_of_float32_is_float64():
     x = ga.array(np.float32([2.0, 3.0]))
     y, pull = ga.vjp(lambda x: ga.float_power(x, -2), x)
