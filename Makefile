@@ -7,15 +7,17 @@ BENCH := .venv-bench
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 PYTEST_ARGS ?=
+FUZZ_ARGS ?=
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test proof bench accuracy clean
+.PHONY: help demo test fuzz proof bench accuracy clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      train a classifier on handwritten digits, check a gradient three ways"
 	@echo "make test      lint, check the types, run the tests    (PYTEST_ARGS='tests/test_x.py -x')"
+	@echo "make fuzz      compiled against eager, random functions without end   (FUZZ_ARGS='--seed 1')"
 	@echo "make proof     measure every derivative anew: docs/derivatives.md, choices.md, functions.md (minutes)"
 	@echo "make accuracy  train on digits and Fashion-MNIST with three seeds each (half an hour)"
 	@echo "make bench     measure against PyTorch, JAX and autograd, in an environment of its own"
@@ -28,6 +30,9 @@ test: $(VENV)/.test
 	@echo "ruff";    $(VENV)/bin/python -m ruff check --quiet .
 	@echo "pyright"; $(VENV)/bin/python -m pyright --warnings
 	@echo "pytest";  $(ONE_THREAD) $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.test
+	@$(ONE_THREAD) $(VENV)/bin/python -m gradarray.testing.fuzz $(FUZZ_ARGS)
 
 proof: $(VENV)/.test
 	@$(ONE_THREAD) $(VENV)/bin/python -m gradarray.testing.ulps docs

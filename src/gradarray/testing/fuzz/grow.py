@@ -10,15 +10,16 @@ from typing import TypeVar
 import numpy as np
 
 from ...array import GradArray, wrap
+from ...compiler.passes import PASSES
 from ...errors import GraphError
 from ...graph import no_grad
 from ...registry import Sample
 from . import steps
-from .script import LAYOUTS, Case, Given, Line, namespace
+from .script import KNOBS, LAYOUTS, Case, Given, Line, namespace
 
 T = TypeVar("T")
 
-LARGEST = 20_000  # elements of a value
+LARGEST = 8_000  # elements of a value
 BOUND = 1e3  # of its magnitudes
 
 # Transforms and how often each is drawn.
@@ -64,10 +65,11 @@ class Grower:
         wanted = [n for n in last if self.transform == "value" or self._is_real(n)][-8:]
         if not wanted:
             wanted = [n for n in self.values if self._is_real(n)][-1:]
+        off = self.choose(list(PASSES))
         case = Case(
             tuple(self.givens), tuple(self.lines), tuple(wanted), self.transform,
             self.choose(["ga.sum(y)", "ga.mean(y * y)", "ga.sum(ga.sin(y))"]),
-            self.choose([50_000, 1, 1]), self.choose(["expand", "simplify", "split", "fuse"]),
+            tuple(knob for knob in KNOBS if self.chance(0.6)), off, careful=off == "code",
         )  # fmt: skip
         case = case.pruned()
         if not any(g.moving for g in case.givens):

@@ -8,15 +8,17 @@ arithmetic: D. S. Parker, "Monte Carlo Arithmetic", UCLA CSD-970002, 1997).
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ... import tree
 from ...array import GradArray
-from ...compiler import passes, split
+from ...compiler import passes
 from ...compiler.abstract import Abstract
 from ...compiler.compile import compile
 from ...compiler.follow import followed
@@ -40,13 +42,21 @@ class Refused(Exception):
 
 def judge(case: Case) -> None:
     """Raise AssertionError where eager and compiled code differ; Refused if nothing is compiled."""
-    least, split.LEAST = split.LEAST, case.least
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            _judged(case)
-    finally:
-        split.LEAST = least
+    code = () if case.careful else ("code",)
+    with warnings.catch_warnings(), np.errstate(all="ignore"), turned(case), passes.without(*code):
+        warnings.simplefilter("ignore")
+        _judged(case)
+
+
+@contextlib.contextmanager
+def turned(case: Case) -> Iterator[None]:
+    """Within, the compiler does what the case says, also where it is not worth it."""
+    with contextlib.ExitStack() as before:
+        for _, module, name, value in case.knobs():
+            of = importlib.import_module(f"gradarray.compiler.{module}")
+            before.callback(setattr, of, name, getattr(of, name))
+            setattr(of, name, value)
+        yield
 
 
 def _judged(case: Case) -> None:
@@ -69,7 +79,7 @@ def _judged(case: Case) -> None:
         where = Where("compiled", f"result {k}")
         _compare(where, x, y, of.get(id(x)), bounds)
     if case.off:
-        with passes.without(case.off, "code"):  # whose absence halves the time of a case
+        with passes.without(case.off):
             native = Native(seen.recorded.program, recalled=False)
         followed(native)
         values = native([x.copy() if isinstance(x, np.ndarray) else x for x in seen.inputs]) or []

@@ -112,8 +112,9 @@ class Case:
     results: tuple[str, ...]
     transform: str = "value"
     loss: str = "ga.sum(y)"
-    least: int = 50_000  # multiplications from which samples are split
+    eager: tuple[str, ...] = ()  # of KNOBS: what is done also where it is not worth it
     off: str = ""  # the pass that the second compiled version is without
+    careful: bool = True  # does LLVM take its time? Else each compile takes a third of it
     tangents: tuple[Given, ...] = field(default=())
 
     def pruned(self) -> Case:
@@ -154,13 +155,21 @@ class Case:
 
     def text(self) -> str:
         """The whole script: it prints what is eager and what is compiled."""
-        head = f"{IMPORTS}from gradarray.compiler import passes, split\n\n"
-        if self.least != 50_000:
-            head += f"split.LEAST = {self.least}\n"
-        tail = "\n\nprint(run(lambda f: f))\nprint(run(ga.compile))\n"
-        if self.off:
-            tail += f"with passes.without({self.off!r}):\n    print(run(ga.compile))\n"
+        modules = sorted({"passes"} | {module for _, module, *_ in self.knobs()})
+        head = f"{IMPORTS}from gradarray.compiler import {', '.join(modules)}\n\n"
+        for _, module, name, value in self.knobs():
+            head += f"{module}.{name} = {value}\n"
+        code = () if self.careful else ("code",)
+        tail = "\n\nprint(run(lambda f: f))\n"
+        for off in (code, (*code, self.off) if self.off else ()):
+            names = ", ".join(map(repr, off))
+            tail += f"with passes.without({names}):\n    " if off else ""
+            tail += "print(run(ga.compile))\n" if off or off is code else ""
         return head + self.body() + tail
+
+    def knobs(self) -> list[tuple[str, str, str, float]]:
+        """What is set while it compiles: (of KNOBS, module of the compiler, name, value)."""
+        return [(knob, *setting) for knob in self.eager for setting in KNOBS[knob]]
 
     def built(self) -> Callable[[Callable[..., Any]], Any]:
         """The function `run` of the script."""
@@ -170,6 +179,12 @@ class Case:
 
 
 _WITHIN = "def run(wrap):\n    return wrap({}){}\n"
+
+# What the compiler does where it is worth it, done everywhere: (module, name, value) each.
+KNOBS: dict[str, list[tuple[str, str, float]]] = {
+    "tiles": [("split", "LEAST", 1), ("tiles", "WORTH", 1000)],
+    "chunks": [("parallel", "WORTH", 0.0)],
+}
 
 # What is made of f, as text; `wrap` stands where ga.compile does.
 TRANSFORMS = {

@@ -36,6 +36,10 @@ def _smaller(case: Case) -> Iterator[Case]:
         yield replace(case, results=(line.name,)).pruned()
     if case.off:
         yield replace(case, off="")
+    if not case.careful:
+        yield replace(case, careful=True)
+    for knob in case.eager:
+        yield replace(case, eager=tuple(k for k in case.eager if k != knob))
     for name in list(TRANSFORMS)[: list(TRANSFORMS).index(case.transform)]:
         if "examples" in case.transform or "examples" not in name:
             yield _unbatched(replace(case, transform=name))
