@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
+from gradarray.registry import functions
 
 mp.mp.dps = 60
 EPS = np.finfo(np.float64).eps
