@@ -161,10 +161,9 @@ class Case:
             head += f"{module}.{name} = {value}\n"
         code = () if self.careful else ("code",)
         tail = "\n\nprint(run(lambda f: f))\n"
-        for off in (code, (*code, self.off) if self.off else ()):
-            names = ", ".join(map(repr, off))
-            tail += f"with passes.without({names}):\n    " if off else ""
-            tail += "print(run(ga.compile))\n" if off or off is code else ""
+        for off in [code, (*code, self.off)] if self.off else [code]:
+            tail += f"with passes.without({', '.join(map(repr, off))}):\n    " if off else ""
+            tail += "print(run(ga.compile))\n"
         return head + self.body() + tail
 
     def knobs(self) -> list[tuple[str, str, str, float]]:
