@@ -147,7 +147,9 @@ class Follow:
         return found
 
     def read(self, access: Access, steps: Steps, who: str, axes: Iterable[Var] = ()) -> None:
-        at = self.places(access, steps, axes)
+        self._read(access, self.places(access, steps, axes), who)
+
+    def _read(self, access: Access, at: np.ndarray, who: str) -> None:
         memory, start, size = self._memory(access.buffer)
         at = start + size * at
         wrong = memory[at] != self.number(access.buffer)
@@ -160,12 +162,14 @@ class Follow:
         self._alone(access.buffer, memory, at, f"{who} reads {access}")
 
     def write(self, access: Access, steps: Steps, who: str, axes: Iterable[Var] = ()) -> None:
-        at = self.places(access, steps, axes)
+        self._write(access, self.places(access, steps, axes), who, self.number(access.buffer))
+
+    def _write(self, access: Access, at: np.ndarray, who: str, writer: int) -> None:
         memory, start, size = self._memory(access.buffer)
         at = start + size * at
         self._alone(access.buffer, memory, at, f"{who} writes {access}")
         for byte in range(size):
-            memory[at + byte] = self.number(access.buffer)
+            memory[at + byte] = writer
         if self.turn and not access.buffer.private:
             self._turns_of(memory)[at] = self.turn
 
@@ -271,11 +275,19 @@ class Follow:
         self._product(s, c, a, b)
 
     def _product(self, s: Any, c: Steps, a: Steps, b: Steps) -> None:
-        self.read(s.a, a, "a product")
-        self.read(s.b, b, "a product")
+        who = "a product"
+        self.read(s.a, a, who)
+        # Lanes may go over room between rows, where nothing is: what is computed there is nothing.
+        at_b = self.places(s.b, b).reshape(s.inner, s.columns, -1)
+        at_c = self.places(s.c, c).reshape(s.rows, s.columns)
+        memory, start, size = self._memory(s.b.buffer)
+        made = memory[start + size * at_b] == self.number(s.b.buffer)
+        empty = ~made.any((0, 2)) if type(s) is Contract else np.zeros(s.columns, bool)
+        self._read(s.b, at_b[:, ~empty].ravel(), who)
         if s.add:
-            self.read(s.c, c, "a product")
-        self.write(s.c, c, "a product")
+            self._read(s.c, at_c[:, ~empty].ravel(), who)
+        self._write(s.c, at_c[:, ~empty].ravel(), who, self.number(s.c.buffer))
+        self._write(s.c, at_c[:, empty].ravel(), who, 0)
 
     def turned(self, s: Turn) -> None:
         self.read(s.of, ((s.rows, s.of_stride), (s.columns, 1)), "a turned matrix")
