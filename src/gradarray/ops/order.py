@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 
 from ..algebra import given
-from ..array import GradArray, lift
+from ..array import GradArray, has_values, lift
 from ..choices import choice
 from ..errors import DTypeError, message
 from ..registry import arr, case, public
 from .axes import all_axes
-from .compare import equal, where
-from .layout import moveaxis
-from .logical import isinf, isnan, logical_and, values
+from .compare import clip, equal, minimum, where
+from .control import stop_gradient
+from .layout import moveaxis, ravel
+from .logical import isinf, isnan, logical_and
 from .reduce import sum
-from .shape import reshape
+from .rounding import floor
+from .shape import astype, reshape
 from .sort import argsort, ties
 from .take import take, take_along_axis
 
@@ -54,9 +56,9 @@ def _row(x: Any, axis: Any, op: str) -> tuple[Any, tuple[int, ...]]:
     return x, kept
 
 
-def _placed(x: Any, order: Any, places: np.ndarray) -> Any:
+def _placed(x: Any, order: Any, places: Any) -> Any:
     """The values at these places of the order along the last axis, then those axes in front."""
-    index = take(order, places.ravel(), -1)
+    index = take(order, ravel(places), -1)
     y = moveaxis(take_along_axis(x, index, -1), -1, 0)
     return reshape(y, (*places.shape, *y.shape[1:]))
 
@@ -113,17 +115,17 @@ def _quantile(
     q = lift(q, op)
     q = given.astype(q, x.dtype if plain else np.result_type(x.dtype, q.dtype))
     q = q / out_of
-    at = np.asarray(values(q))
-    if not ((at >= 0) & (at <= 1)).all():
+    at = stop_gradient(q)
+    if has_values(at) and not ((at._array >= 0) & (at._array <= 1)).all():
         raise ValueError(message(op, f"q must lie between 0 and {out_of}."))
     n = x.shape[-1]
-    low = np.clip(np.floor(at * (n - 1)), 0, n - 1).astype(np.intp)
-    high = np.minimum(low + 1, n - 1)
+    low = astype(clip(floor(at * (n - 1)), 0, n - 1), np.intp)
+    high = minimum(low + 1, n - 1)
     order = argsort(x, -1)
     a, b = _placed(x, order, low), _placed(x, order, high)
-    t = reshape(q * (n - 1) - low.astype(q.dtype), (*at.shape, *(1,) * (a.ndim - at.ndim)))
+    t = reshape(q * (n - 1) - astype(low, q.dtype), (*at.shape, *(1,) * (a.ndim - at.ndim)))
     gap = b - a
-    y = where(values(t) >= 0.5, b - gap * (1 - t), a + gap * t)
+    y = where(t >= 0.5, b - gap * (1 - t), a + gap * t)
     # Between equal infinities there is no gap to take a part of.
     y = _or_nan(where(logical_and(equal(a, b), isinf(a)), a, y), x, order)
     return reshape(y, (*at.shape, *kept)) if keepdims else y
