@@ -12,7 +12,8 @@ from gradarray.compiler import trace
 from gradarray.errors import GraphError
 from gradarray.registry import Function, functions
 from gradarray.testing.draw import Call, calls_of, float_results, results
-from gradarray.testing.problem import direction, inner
+
+from tests.compiler.common import floating, in_every_mode, same
 
 # The number of their results depends on values, which a compiled function does not know.
 COUNTING = {
@@ -26,7 +27,6 @@ READING = {
     "linalg.det", "linalg.eig", "linalg.eigvals",
 }  # fmt: skip
 ENTRIES = sorted({id(e): e for e in functions.values()}.values(), key=lambda e: e.name)
-EPS = np.finfo(np.float64).eps
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def declared_forms_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "_inferred", checked)
 
 
-def same(call: Call, what: str, f: Callable[..., Any], *args: Any) -> bool:
+def agree(call: Call, what: str, f: Callable[..., Any], *args: Any) -> bool:
     """ga.compile(f)(*args) equals f(*args), to rounding of the terms; False if it is refused."""
     with np.errstate(all="ignore"):
         expected = results(f(*args))
@@ -56,15 +56,7 @@ def same(call: Call, what: str, f: Callable[..., Any], *args: Any) -> bool:
     except (GraphError, ValueError) as error:
         assert call.entry.name in COUNTING | READING, f"{call}, {what}: {error}"
         return False
-    assert len(got) == len(expected)
-    for x, y in zip(got, expected, strict=True):
-        assert x.shape == y.shape and x.dtype == y.dtype, f"{call}, {what}"
-        if y.dtype.kind not in "fc":
-            np.testing.assert_array_equal(x, y, f"{call}, {what}")
-            continue
-        # Sums in another order, functions within 2 ulp: 1e-12 of the largest magnitude.
-        size = float(np.max(np.abs(y), where=np.isfinite(y), initial=1.0))
-        np.testing.assert_allclose(x, y, 1e-12, 1e-12 * size, err_msg=f"{call}, {what}")
+    same(got, expected, where=f"{call}, {what}")
     return True
 
 
@@ -80,7 +72,7 @@ def test_compiled_equals_eager(entry: Function) -> None:
                 run(*xs)
         except (ValueError, TypeError, np.linalg.LinAlgError):
             continue  # an example of what the function refuses
-        recorded.append(same(call, "value", run, *xs))
+        recorded.append(agree(call, "value", run, *xs))
         if not call.moving:
             continue
 
@@ -88,24 +80,9 @@ def test_compiled_equals_eager(entry: Function) -> None:
             full = list(xs)
             for k, x in zip(call.moving, moving, strict=True):
                 full[k] = x
-            parts = float_results(run(*full))
-            return tuple(
-                part
-                for y in parts
-                for part in ((ga.real(y), ga.imag(y)) if y.dtype.kind == "c" else (y,))
-            )
+            return tuple(floating(float_results(run(*full))))
 
         moving = [xs[k] for k in call.moving]
-        ws = [wrap(direction(rng, np.asarray(x._data))[()]) for x in moving]
-        vs = [direction(rng, y._array) for y in f(*moving)]
-        numbers = tuple(range(len(moving)))
-        along = lambda *xs, f=f, vs=vs: inner(f(*xs), vs)
-        gradient = ga.grad(along, numbers)
-        push = lambda *xs, f=f, ws=ws: ga.jvp(f, list(xs), ws)[1]
-        slope = lambda *xs, along=along, ws=ws: ga.jvp(along, list(xs), ws)[1]
-        recorded += [
-            same(call, "vjp", gradient, *moving),
-            same(call, "jvp", push, *moving),
-            same(call, "second order", ga.grad(slope, numbers), *moving),
-        ]
+        for what, made in in_every_mode(f, moving, rng):
+            recorded.append(agree(call, what, made, *moving))
     assert all(recorded) != (entry.name in COUNTING | READING)
