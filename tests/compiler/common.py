@@ -35,7 +35,7 @@ def same(a: Any, b: Any, digits: float = 1e-12, where: str = "") -> None:
 def in_every_mode(
     f: Callable[..., Sequence[Any]], xs: Sequence[Any], rng: np.random.Generator
 ) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """What is made of f, floating arrays to floating arrays, at xs: (in words, a function of xs)."""
+    """What is made of f, from floating arrays to floating arrays: (in words, a function of xs)."""
     ws = [wrap(direction(rng, np.asarray(x._data))[()]) for x in xs]
     vs = [direction(rng, y._array) for y in f(*xs)]
     numbers = tuple(range(len(xs)))

@@ -12,7 +12,6 @@ from gradarray.compiler import trace
 from gradarray.errors import GraphError
 from gradarray.registry import Function, functions
 from gradarray.testing.draw import Call, calls_of, float_results, results
-
 from tests.compiler.common import floating, in_every_mode, same
 
 # The number of their results depends on values, which a compiled function does not know.
