@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
+from tests.compiler.common import floating, in_every_mode, same
 
 X = np.array([0.3, -0.7, 1.1])
 
@@ -41,3 +42,63 @@ def test_as_in_closed_form(name):
     compiled = ga.compile(f)
     for _ in range(2):
         np.testing.assert_allclose(compiled(X).numpy(), exact, rtol=1e-13, atol=1e-14)
+
+
+# Compiled and not, in every mode ------------------------------------------------------------------
+
+
+def _vector(x):
+    return ga.stack([ga.sin(x[0]) * x[1], ga.exp(x[2]) - x[0], x[0] * x[1] * x[2]])
+
+
+def _carried(c, x):
+    c = ga.tanh(c + x)
+    return c, c * x
+
+
+def _partials(x):
+    f, points = lambda X: X[:, 0] ** 3 * ga.sin(X[:, 1]), ga.stack([x, x + 1], 1)
+    p = ga.partials(f, points, "xt", ("t", "xx"))
+    return p["t"], p["xx"]
+
+
+# Functions of a vector of three, each through one transform.
+TRANSFORMS = {
+    "grad": ga.grad(total),
+    "value_and_grad": ga.value_and_grad(total),
+    "elementwise_grad": ga.elementwise_grad(lambda x: ga.tanh(x) * x),
+    "derivative": ga.derivative(lambda x: ga.sin(x) * x, 2),
+    "directional": lambda x: ga.directional(total, x, 2 * x, order=2),
+    "vjp": lambda x: ga.vjp(_vector, x)[1](ga.cos(x)),
+    "jvp": lambda x: ga.jvp(_vector, [x], [ga.cos(x)]),
+    "linearize": lambda x: ga.linearize(_vector, x)[1](x * x),
+    "jacobian": ga.jacobian(_vector),
+    "jacfwd": ga.jacfwd(_vector),
+    "jacrev": ga.jacrev(_vector),
+    "hessian": ga.hessian(total),
+    "hvp": lambda x: ga.hvp(total)(x, ga.sin(x)),
+    "gnvp": lambda x: ga.gnvp(_vector, lambda y: ga.sum(ga.exp(y)))(x, ga.sin(x)),
+    "jet": lambda x: ga.jet(_vector, [x], [[ga.cos(x), x, ga.ones_like(x)]]),
+    "laplacian": ga.laplacian(total),
+    "divergence": ga.divergence(_vector),
+    "partials": _partials,
+    "vmap": lambda x: ga.vmap(lambda a, b: ga.sin(a) * ga.sum(b), (0, None))(x, x),
+    "checkpoint": ga.checkpoint(lambda x: ga.tanh(x * ga.sum(x))),
+    "custom_gradient": cube,
+    "scan": lambda x: ga.scan(_carried, x[0], x),
+    "fori_loop": lambda x: ga.fori_loop(0, 5, lambda k, c: ga.sin(c) + x, x),
+    "while_loop": lambda x: ga.while_loop(
+        lambda c: ga.sum(c * c) < 50.0, lambda c: 1.5 * c + x, x, max_steps=12
+    ),
+    "cond": lambda x: ga.cond(ga.sum(x) > 0, ga.sin, ga.cos, x),
+    "switch": lambda x: ga.switch(ga.astype(ga.sum(x) > 0, int), [ga.sin, ga.cos], x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_compiled_equals_eager(name):
+    f = lambda x: tuple(floating(TRANSFORMS[name](x)))
+    x = ga.array(X)
+    same(ga.compile(f)(x), f(x), where=name)
+    for what, made in in_every_mode(f, [x], np.random.default_rng(3)):
+        same(ga.compile(made)(x), made(x), where=f"{name}, {what}")
