@@ -191,8 +191,9 @@ class Compiled:
     def show(self, what: str = "graph") -> str:
         """The version that was compiled last, as text: one stage of its way.
 
-        "graph" (the steps that were recorded), "simplified" (those that are left), "loops", "llvm",
-        "asm", or "cost" (operations and bytes, and its time against this machine's limit).
+        "graph" (the steps that were recorded), "simplified" (those that are left), "split" (what
+        goes sample by sample), "loops", "llvm", "asm", or "cost" (operations and bytes, and its
+        time against this machine's limit).
         """
         return self._versions.shown(what)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -30,9 +30,17 @@ class Target:
         return max(self.vector_bytes // itemsize, 1)
 
 
-@functools.cache
+VECTOR: int | None = None  # bytes of a vector, where a test asks for another machine's width
+
+
 def host() -> Target:
-    """The processor that this runs on."""
+    """The processor that code is made for: the one that this runs on."""
+    found = _processor()
+    return found if VECTOR is None else replace(found, vector_bytes=VECTOR, registers=16)
+
+
+@functools.cache
+def _processor() -> Target:
     _start()
     cpu = llvm.get_host_cpu_name()
     features = llvm.get_host_cpu_features()

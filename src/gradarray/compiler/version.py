@@ -16,7 +16,7 @@ from .. import tree
 from ..array import GradArray, wrap
 from ..errors import GraphError, message
 from ..graph import flags
-from . import passes, report
+from . import passes, report, split_text
 from .abstract import Abstract
 from .again import Again
 from .assemble import prepared
@@ -265,8 +265,10 @@ class Version:
             return self.recorded.program.show()
         if what == "simplified":
             return prepared(self.recorded.program).show()
+        if what == "split":
+            return split_text.text(prepared(self.recorded.program))
         if what not in report.KINDS:
-            kinds = ", ".join(("graph", "simplified", *report.KINDS))
+            kinds = ", ".join(("graph", "simplified", "split", *report.KINDS))
             raise ValueError(message("show", f"{what!r} is none of {kinds}."))
         if self.eager:
             return "It runs op by op: a result is on a graph that was walked inside."
@@ -276,7 +278,6 @@ class Version:
             for slot, v in self.recorded.reads
         ]  # fmt: skip
         return report.shown(run, what, inputs)
-
 
     def export(self, folder: Any, name: str) -> list[Path]:
         """Write it as an object file, a header and weights (see export.py)."""

@@ -69,7 +69,7 @@ class Grower:
         case = Case(
             tuple(self.givens), tuple(self.lines), tuple(wanted), self.transform,
             self.choose(["ga.sum(y)", "ga.mean(y * y)", "ga.sum(ga.sin(y))"]),
-            tuple(knob for knob in KNOBS if self.chance(0.6)), off, careful=off == "code",
+            tuple(knob for knob in KNOBS if self.chance(0.5)), off, careful=off == "code",
         )  # fmt: skip
         case = case.pruned()
         if not any(g.moving for g in case.givens):
