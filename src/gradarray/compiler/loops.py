@@ -148,7 +148,7 @@ class Nest:
             first -= 1
         return first
 
-    def holds(self, one: Sum | Store) -> bool:
+    def holds(self, one: Sum) -> bool:
         """Is all of a sum taken in registers?"""
         return all(v.extent == 1 or one.to.moves(v) for v in self.axes[: self.held])
 

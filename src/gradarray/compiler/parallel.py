@@ -12,7 +12,7 @@ from typing import Any
 from . import passes
 from .cost import cost_of
 from .expr import leaf
-from .loops import Access, Buffer, Gemm, Loop, Nest, Store, Sum, Var
+from .loops import Access, Buffer, Fill, Gemm, Loop, Nest, Store, Sum, Var
 
 WORTH = 100e-6  # seconds: what crosses from core to core costs more than a smaller one gains
 CHUNKS = 16  # about; several to a thread, so that none waits long for another
@@ -49,10 +49,11 @@ def _cut(extent: int) -> tuple[int, int, int]:
 
 
 def _nest(s: Nest) -> list[Any] | None:
-    """Chunks of the longest axis that can be cut."""
-    axis = max([v for v in s.axes if _apart(s, v)], key=lambda v: v.extent, default=None)
-    if axis is None or axis.extent < 2 * CHUNKS:
+    """Chunks of the longest axis that can be cut; rather one along which nothing is summed."""
+    axes = [v for v in s.axes if v.extent >= 2 * CHUNKS and _apart(s, v)]
+    if not axes:
         return None
+    axis = max(axes, key=lambda v: (all(_held(s, one, v) for one in s.sums), v.extent))
     count, each, rest = _cut(axis.extent)
     parts = count + bool(rest)
     turn = Var(count)
@@ -62,7 +63,8 @@ def _nest(s: Nest) -> list[Any] | None:
             low, high = one.to.span()
             size = high - low + 1
             partial.append((one, Buffer(parts * size, one.to.buffer.dtype), size, low))
-    out: list[Any] = [Loop(turn, [_chunk(s, axis, each, 0, turn, partial, 0)], parallel=True)]
+    out: list[Any] = [Fill(buffer) for one, buffer, _, _ in partial if not s.holds(one)]
+    out.append(Loop(turn, [_chunk(s, axis, each, 0, turn, partial, 0)], parallel=True))
     if rest:
         out.append(_chunk(s, axis, rest, count * each, None, partial, count))
     out += [_together(s, one, buffer, size, low, parts) for one, buffer, size, low in partial]
@@ -70,15 +72,23 @@ def _nest(s: Nest) -> list[Any] | None:
 
 
 def _apart(s: Nest, axis: Var) -> bool:
-    """Do the turns along an axis write places of their own, or sums that registers hold?"""
+    """Do the turns along an axis write places of their own, or what can be added up later?"""
     for out in (*s.stores, *s.sums):
         to = out.to
         if to.through:  # the numbers of two turns may be one
             if not to.stride(axis) or any(at.moves(axis) for at, _, _ in to.through):
                 return False
-        elif not to.stride(axis) and not s.holds(out):
+        elif isinstance(out, Store):
+            if not to.stride(axis):
+                return False
+        elif not _held(s, out, axis) and out.combine != "add":
             return False
     return True
+
+
+def _held(s: Nest, one: Sum, axis: Var) -> bool:
+    """Has each turn along an axis its own place for a sum, or registers that hold it?"""
+    return bool(one.to.stride(axis)) or s.holds(one)
 
 
 def _chunk(
@@ -109,7 +119,7 @@ def _chunk(
         buffer, size, low = found
         strides = one.to.strides if turn is None else (*one.to.strides, (turn, size))
         to = Access(buffer, one.to.offset - low + number * size, strides)
-        sums.append(replace(one, to=to, fresh=True))
+        sums.append(replace(one, to=to, fresh=s.holds(one)))
     return Nest(
         [short if v is axis else v for v in s.axes],
         {x: moved(a) for x, a in s.loads.items()},
