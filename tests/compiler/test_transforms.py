@@ -62,6 +62,12 @@ def _partials(x):
     return p["t"], p["xx"]
 
 
+def _solved(method):
+    a = ga.array([[4.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 5.0]])
+    solve = ga.implicit.linear_solve
+    return lambda x: solve(lambda v: a @ v + x * x * v, x, method, rtol=1e-15)
+
+
 # Functions of a vector of three, each through one transform.
 TRANSFORMS = {
     "grad": ga.grad(total),
@@ -92,6 +98,17 @@ TRANSFORMS = {
     ),
     "cond": lambda x: ga.cond(ga.sum(x) > 0, ga.sin, ga.cos, x),
     "switch": lambda x: ga.switch(ga.astype(ga.sum(x) > 0, int), [ga.sin, ga.cos], x),
+    **{f"implicit.linear_solve, {how}": _solved(how) for how in ("auto", "cg", "bicgstab")},
+    "implicit.root, in examples": ga.vmap(
+        lambda x: ga.implicit.root(lambda y: y**3 + y - x)(0.0)
+    ),
+    "implicit.fixed_point": lambda x: ga.implicit.fixed_point(
+        lambda y, x: 0.3 * ga.cos(y) + x
+    )(ga.zeros(3), x),
+    "implicit.root": lambda x: ga.implicit.root(lambda y, x: y**3 + y - x)(ga.zeros(3), x),
+    "implicit.minimize": lambda x: ga.implicit.minimize(
+        lambda y, x: ga.sum(ga.cosh(y) - x * y)
+    )(ga.zeros(3), x),
 }  # fmt: skip
 
 

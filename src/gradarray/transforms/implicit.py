@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..array import GradArray, wrap
+from ..array import GradArray, is_foreign, wrap
 from ..errors import ConvergenceError, check_function, message
 from ..graph import mode, no_grad
+from . import traced
 from .batch import on_level
 from .higher import gradient_of
 from .implied import implied
-from .operator import DIRECT, LinearSolver, Operator
+from .operator import DIRECT, LinearSolver, Operator, on_raw
 from .ravel import Ravel
 from .scipy_bridge import minimize as scipy_minimize
 from .solvers import anderson, descend, newton
@@ -65,7 +66,8 @@ def root(
     def solution(x0: Any, *args: Any, **kwargs: Any) -> Any:
         problem = _Problem(op, x0, lambda x: f(x, *args, **kwargs), linear, tol)
         equations = problem.flat
-        x = problem.found_by(solver, lambda x: newton(equations, x, mode.levels, linear, op))
+        search = newton if mode.trace is None else traced.newton
+        x = problem.found_by(solver, lambda x: search(equations, x, mode.levels, linear, op))
         return problem.solved(equations, x)
 
     return solution
@@ -99,8 +101,14 @@ def fixed_point(
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def solution(x0: Any, *args: Any, **kwargs: Any) -> Any:
         problem = _Problem(op, x0, lambda x: f(x, *args, **kwargs), linear, tol)
-        x = problem.found_by(solver, lambda x: anderson(problem.flat, x, mode.levels, op))
-        return problem.solved(lambda x: problem.flat(x) - x, x)
+        equations = lambda x: problem.flat(x) - x
+
+        def search(x: np.ndarray) -> np.ndarray:
+            if mode.trace is None:
+                return anderson(problem.flat, x, mode.levels, op)
+            return traced.newton(equations, x, mode.levels, linear, op)
+
+        return problem.solved(equations, problem.found_by(solver, search))
 
     return solution
 
@@ -141,7 +149,8 @@ def minimize(
 
         def search(x: np.ndarray) -> np.ndarray:
             if form.size <= DIRECT:
-                return descend(cost, gradient, x, mode.levels, linear, op)
+                search = traced.descend if mode.trace is not None else descend
+                return search(cost, gradient, x, mode.levels, linear, op)
             best = scipy_minimize(cost, wrap(x), method="trust-ncg", options={"gtol": 1e-9})
             return np.asarray(best.x._data)
 
@@ -170,7 +179,7 @@ class _Problem:
         x = self.form.flat(value)
         for level in reversed(mode.levels):
             x = on_level(x, level)
-        return np.array(x._data)
+        return x._data if is_foreign(x._data) else np.array(x._data)
 
     def found_by(self, solver: Any, default: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """The numbers of the solution."""
@@ -189,6 +198,8 @@ class _Problem:
         return self.form.tree(implied(equations, x, here))
 
     def _check(self, here: Operator, x: np.ndarray) -> None:
+        if is_foreign(here.residual):
+            return  # its values come when it runs
         bound = self.tol * np.maximum(1, np.abs(x).max(axis=-1, initial=0))
         left = np.abs(here.residual).max(axis=-1, initial=0)
         if (left <= bound).all():
@@ -250,13 +261,17 @@ def linear_solve(
     levels = mode.levels
     shape = (*[level.size for level in levels], form.size)
     start = Operator(equations, wrap(np.zeros(shape, form.dtype)), levels, linear, op)
-    x = -start.solve(np.asarray(start.residual))
+    with on_raw():
+        r = start.residual
+        x = -start.solve(r if is_foreign(r) else np.asarray(r))
     here = Operator(equations, wrap(x), levels, linear, op)
     _check_linear(op, start, here, x, callable(method))
     return form.tree(implied(equations, x, here, start.solve))
 
 
 def _check_linear(op: str, start: Operator, here: Operator, x: np.ndarray, users: bool) -> None:
+    if is_foreign(here.residual):
+        return
     b, product = np.abs(start.residual), start.apply(x)
     root_eps = float(np.finfo(x.dtype).eps) ** 0.5
     scale = b.max(initial=0) + np.abs(product).max(initial=0)

@@ -20,7 +20,7 @@ from ..graph import Grad, mode, next_seq
 from ..plan import RECORDED_SWEEP
 from ..record import handle_on
 from .batch import Batched, base, later_levels, rewrap
-from .operator import Operator, on_levels
+from .operator import Operator, on_levels, on_raw
 from .pull import pull_to
 from .pull import sweep as pull_sweep
 from .push import push_to
@@ -69,7 +69,7 @@ class Implication(Way):
         if variant == RECORDED_SWEEP and mode.grad:
             return self._pull_recorded(node, x_bar)
         op = self.operator
-        u = _like(x_bar, -self.solve(_raw(x_bar), True))
+        u = _like(x_bar, self._step(_raw(x_bar), True))
         captured = list(node.parents)
         order = sorted({*op.order, *captured}, key=lambda n: n.seq)
         found = pull_sweep(order, {op.r._node: u}, variant, [*captured, op.source])
@@ -80,14 +80,19 @@ class Implication(Way):
             return self._push_recorded(node, x_dots)
         op = self.operator
         f_dot = push_sweep(op.order, _moving(node, x_dots), variant)[op.r._node]
-        return _like(f_dot, -self.solve(_raw(f_dot), False))
+        return _like(f_dot, self._step(_raw(f_dot), False))
+
+    def _step(self, b: Any, transposed: bool) -> Any:
+        """u of J u + b = 0."""
+        with on_raw():
+            return -self.solve(b, transposed)
 
     def for_series(self, node: Any, wrapped: bool) -> tuple[Operator, Callable[[Any], Any]]:
         """The equations, and what gives x_k of J x_k + f_k = 0."""
         if wrapped and mode.grad:
             op = self._again(node)
             return op, lambda f_k: self._solved(op, -f_k, False)
-        return self.operator, lambda f_k: _like(f_k, -self.solve(_raw(f_k), False))
+        return self.operator, lambda f_k: _like(f_k, self._step(_raw(f_k), False))
 
     # On a graph ---------------------------------------------------------------------------------
 

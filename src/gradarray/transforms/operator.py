@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from .. import graph
-from ..array import GradArray, wrap
-from ..errors import ConvergenceError, ShapeError, message
+from ..array import GradArray, is_foreign, wrap
+from ..errors import ConvergenceError, GraphError, ShapeError, message
 from ..graph import Grad, mode
 from ..lazy import linalg
 from ..ops.control import alias
 from ..plan import PLAIN_SWEEP, RECORDED_SWEEP
+from . import krylov_loops
 from .batch import Level, base, batched, on_level, only_levels
 from .checkpoint import captured_by, recording_here
 from .krylov import METHODS
@@ -51,6 +52,16 @@ class LinearSolver:
         if self.method != "auto":
             return self.method
         return "direct" if n <= DIRECT else "cg" if self.symmetric else "gmres"
+
+
+@contextmanager
+def on_raw() -> Iterator[None]:
+    """Within, library functions of what is no handle give what is none, under trace too."""
+    outer, mode.raw = mode.raw, mode.raw + 1
+    try:
+        yield
+    finally:
+        mode.raw = outer
 
 
 @contextmanager
@@ -121,11 +132,8 @@ class Operator:
         own = self.z.shape
         many = math.prod(shape[: len(shape) - len(own)])
         if shape == own or many == 1:
-            outer, mode.raw = mode.raw, mode.raw + 1
-            try:
+            with on_raw():
                 found = self._swept(v.reshape(own), transposed, PLAIN_SWEEP)
-            finally:
-                mode.raw = outer
         else:
             level = Level(many, 0, "error")
             outer, mode.raw = mode.raw, 0
@@ -136,7 +144,10 @@ class Operator:
                     found = None if found is None else on_level(found, level)._data
             finally:
                 mode.raw = outer
-        return np.zeros(shape, v.dtype) if found is None else np.asarray(found).reshape(shape)
+        if found is None:
+            return np.zeros(shape, v.dtype)
+        with on_raw():
+            return found.reshape(shape) if is_foreign(found) else np.asarray(found).reshape(shape)
 
     def _swept(self, v: Any, transposed: bool, variant: int) -> Any:
         r = self.r._node
@@ -153,7 +164,8 @@ class Operator:
             n = self.size
             rows = np.eye(n, dtype=self.z.dtype).reshape(n, *(1,) * (self.z.ndim - 1), n)
             found = self.apply(np.broadcast_to(rows, (n, *self.z.shape)))
-            self._matrix = np.moveaxis(found, 0, -1)
+            with on_raw():
+                self._matrix = np.moveaxis(found, 0, -1)
         return self._matrix
 
     # Systems ------------------------------------------------------------------------------------
@@ -165,7 +177,6 @@ class Operator:
             transposed = False
         if how == "direct":
             return self._solve_direct(b, transposed)
-
         def product(v: np.ndarray) -> np.ndarray:
             return self.apply(v, transposed)
 
@@ -173,11 +184,31 @@ class Operator:
             return self._solve_by_user(how, product, b)
         eps = np.finfo(b.dtype).eps
         rtol = self.solver.rtol or (1e-10 if eps < 1e-10 else 1e2 * float(eps))
+        maxiter = self.solver.maxiter or max(10 * self.size, 100)
+        if mode.trace is not None:
+            return self._solve_recorded(how, product, b, rtol, maxiter)
         with np.errstate(all="ignore"):
-            return METHODS[how](product, b, rtol, self.solver.maxiter or max(10 * self.size, 100))
+            return METHODS[how](product, b, rtol, maxiter)
+
+    def _solve_recorded(self, how: str, product: Any, b: Any, rtol: float, maxiter: int) -> Any:
+        """A loop whose end is a value, as a compiled function has it."""
+        if how not in krylov_loops.METHODS:
+            raise GraphError(
+                message(
+                    self.op,
+                    f"{how} for {self.size} unknowns builds a basis of a length that depends on "
+                    "values, which a compiled function does not know.",
+                    f"Say {', '.join(map(repr, ('direct', *krylov_loops.METHODS)))}.",
+                )
+            )
+        return krylov_loops.METHODS[how](product, b, rtol, maxiter)
 
     def _solve_direct(self, b: np.ndarray, transposed: bool) -> np.ndarray:
         a = self.matrix()
+        if is_foreign(a) or is_foreign(b):
+            with on_raw():
+                a = np.swapaxes(a, -1, -2) if transposed else a
+                return np.linalg.solve(a, b[..., None])[..., 0]
         if not np.isfinite(a).all():
             raise ConvergenceError(message(self.op, "the Jacobian is not finite there."))
         try:
