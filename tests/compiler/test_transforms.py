@@ -119,3 +119,27 @@ def test_compiled_equals_eager(name):
     same(ga.compile(f)(x), f(x), where=name)
     for what, made in in_every_mode(f, [x], np.random.default_rng(3)):
         same(ga.compile(made)(x), made(x), where=f"{name}, {what}")
+
+
+X4 = np.array([0.3, -0.7, 1.1, 2.0])
+CHAIN = lambda x: x[1:] ** 2 * ga.sin(x[:-1])
+
+# What gives SciPy's objects, or asks SciPy to search, takes compiled functions and is not compiled.
+OUTSIDE = {
+    "sparse_jacobian": lambda wrap, x: ga.sparse_jacobian(wrap(CHAIN))(x).toarray(),
+    "sparse_hessian": lambda wrap, x: ga.sparse_hessian(wrap(lambda x: ga.sum(CHAIN(x))))(
+        x
+    ).toarray(),
+    "minimize": lambda wrap, x: ga.minimize(wrap(lambda x: ga.sum((x - 1) ** 2)), x).x.numpy(),
+    "root": lambda wrap, x: ga.root(wrap(lambda x: x**3 - 8.0), x).x.numpy(),
+    "least_squares": lambda wrap, x: ga.least_squares(wrap(lambda x: x - 2.0), x).x.numpy(),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_compiled_functions_inside_of_what_is_not_compiled(name):
+    run = OUTSIDE[name]
+    found = run(ga.compile, X4)
+    np.testing.assert_allclose(found, run(lambda f: f, X4), 1e-12, 1e-12)
+    with pytest.raises(ga.GraphError, match="while the function is recorded"):
+        ga.compile(lambda x: run(lambda f: f, x))(X4)

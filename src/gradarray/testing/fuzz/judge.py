@@ -208,8 +208,11 @@ def noisy(
         if np.asarray(x).dtype.kind not in "fc":
             return x
         x = np.asarray(x)
-        by = noise * np.finfo(x.dtype).eps * rng.standard_normal(x.shape)
-        return (x * (1 + by)).astype(x.dtype)[()]
+        info = np.finfo(x.dtype)
+        by = noise * info.eps * rng.standard_normal(x.shape)
+        # The square of a sech is 0 where it would be subnormal.
+        beside = np.where(x == 0, 0, noise * float(info.tiny) * rng.standard_normal(x.shape))
+        return (x * (1 + by) + beside).astype(x.dtype)[()]
 
     values: dict[Abstract, Any] = dict(program.constants)
     values.update(zip(program.inputs, map(moved, inputs), strict=True))
