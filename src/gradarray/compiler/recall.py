@@ -53,7 +53,8 @@ def key(program: Program, suspects: int, places: dict[int, int]) -> str | None:
     target, version = host(), ".".join(map(str, llvm.llvm_version_info))
     return cache.key(
         "program", said, str(suspects), repr(sorted(places.items())), choice, on, version,
-        np.__version__, target.cpu, target.features, _library(),
+        np.__version__, target.cpu, target.features,
+        str(target.vector_bytes), _library(),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ... import tree
 from ...array import GradArray
-from ...compiler import passes
+from ...compiler import passes, recall
 from ...compiler.abstract import Abstract
 from ...compiler.compile import compile
 from ...compiler.follow import followed
@@ -52,6 +52,8 @@ def judge(case: Case) -> None:
 def turned(case: Case) -> Iterator[None]:
     """Within, the compiler does what the case says, also where it is not worth it."""
     with contextlib.ExitStack() as before:
+        before.callback(setattr, recall, "enabled", recall.enabled)
+        recall.enabled = False  # nothing is as it was lowered before
         for _, module, name, value in case.knobs():
             of = importlib.import_module(f"gradarray.compiler.{module}")
             before.callback(setattr, of, name, getattr(of, name))
