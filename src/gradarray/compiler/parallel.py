@@ -12,7 +12,7 @@ from typing import Any
 from . import passes
 from .cost import cost_of
 from .expr import leaf
-from .loops import Access, Buffer, Fill, Gemm, Loop, Nest, Store, Sum, Var
+from .loops import Access, Buffer, Fill, Gemm, Loop, Nest, Store, Sum, Var, accesses
 
 WORTH = 100e-6  # seconds: what crosses from core to core costs more than a smaller one gains
 CHUNKS = 16  # about; several to a thread, so that none waits long for another
@@ -25,7 +25,9 @@ def in_chunks(body: list[Any]) -> list[Any]:
         return body
     out: list[Any] = []
     for s in body:
-        large = isinstance(s, (Nest, Gemm)) and cost_of([s]).seconds > WORTH
+        # What lies in a thread's own memory is not there for another one.
+        own = any(access.buffer.private for access, _ in accesses(s))
+        large = isinstance(s, (Nest, Gemm)) and not own and cost_of([s]).seconds > WORTH
         cut = (_nest(s) if isinstance(s, Nest) else _product(s)) if large else None
         out += [s] if cut is None else cut
     return out
