@@ -140,11 +140,24 @@ def _the_rest_of_a_panel() -> Any:
     return ga.value_and_grad(f), [given("float", (200, 65), 1)]
 
 
+def _a_sum_of_sums_that_is_all_that_is_left() -> Any:
+    """It was taken out of its split, and no other step could go on."""
+
+    def loss(x: Any, w: Any, b: Any) -> Any:
+        return ga.mean(ga.ravel(ga.linear(x, w, b))[:3] ** 2)
+
+    def f(*both: Any) -> Any:
+        xs, ts = list(both[:3]), list(both[3:])
+        return ga.jvp(ga.grad(loss, (0, 1, 2)), xs, ts)
+
+    return f, [given("float", shape, k) for k in (0, 3) for shape in ((16, 1), (1, 1), (1,))]
+
+
 FOUND: list[Callable[[], Any]] = [
     _max_over_an_axis_of_one, _series_of_eigenvalues, _cotangents_of_a_part_and_of_the_whole,
     _sums_of_parts, _flips_and_a_variance, _a_copy_in_a_tile, _rows_of_a_tile_and_all_columns,
     _sums_in_memory_cut_into_chunks, _many_rows_added_where_indices_say,
-    _the_rest_of_a_panel,
+    _the_rest_of_a_panel, _a_sum_of_sums_that_is_all_that_is_left,
 ]  # fmt: skip
 
 

@@ -71,12 +71,12 @@ def assemble(
         _keep(whole, [*left, *after], program.outputs)
         items += whole.items
         views.update(whole.views)
-        before = len(left)
+        before = len(left), len(of)
         for split in splits:
             region, left = _take_tiles(split, left, of, views)
             if region:
                 items += tiled(program, memory, split, region, [*left, *after], views)
-        assert len(left) < before, "no step can go on"
+        assert (len(left), len(of)) != before, "no step can go on"
     count = len(program.outputs) - suspects
     outputs = [
         given[places[k]] if k in places else whole.output(y)
