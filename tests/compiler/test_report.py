@@ -64,7 +64,7 @@ def test_code_is_shown(step: Any):
     assert "entry0:" in step.show("asm")
     assert step.show("loops").startswith("b0[:] = 0")
     assert step.show("graph").startswith("%0 = input")
-    with pytest.raises(ValueError, match="'code' is none of graph, simplified, loops, llvm"):
+    with pytest.raises(ValueError, match="'code' is none of graph, simplified, split, loops"):
         step.show("code")
 
 
