@@ -64,6 +64,12 @@ def _one(s: Any) -> Cost:
     elif isinstance(s, loops.Routine):
         operations = int(s.operations)
         instructions = CALL * CLOCK + operations / 2
+    elif isinstance(s, loops.Sort):
+        operations = s.size * s.keys.buffer.dtype.itemsize * 10
+        instructions = operations
+    elif isinstance(s, loops.Search):
+        operations = s.count * max(s.size, 1).bit_length() * 4
+        instructions = operations
     touched = sum(_bytes(s, access) for access, _ in loops.accesses(s))
     return Cost(operations, touched, max(instructions / CLOCK, touched / STREAM))
 
@@ -85,6 +91,10 @@ def _bytes(s: Any, access: loops.Access) -> int:
         count = s.buffer.size
     elif isinstance(s, loops.Routine):
         count = next(one.size for one in s.stretches if one.at is access)
+    elif isinstance(s, loops.Sort):
+        count = s.size
+    elif isinstance(s, loops.Search):
+        count = s.size if access is s.sorted else s.count
     elif isinstance(s, loops.Check):
         count = s.size if access is s.of else 1
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import expr, routines
+from . import expr, routines, sorting
 from .contract import ContractWriter, TurnWriter
 from .expr import BOOL
 from .ir import Writer, compute, element, splat, stored, suffix, vector
@@ -23,6 +23,8 @@ from .loops import (
     Loop,
     Nest,
     Routine,
+    Search,
+    Sort,
     Sum,
     Turn,
     Var,
@@ -162,6 +164,12 @@ class Entry:
                 self._kernel(routines.text(self.m, s), "routine", places)
             elif isinstance(s, Alarm):
                 self._alarm(s)
+            elif isinstance(s, Sort):
+                self.m.declared.update(sorting.MEMORY)
+                places = s.keys, s.order, s.keys_beside, s.order_beside
+                self._kernel(sorting.sort_text(s), "sort", places)
+            elif isinstance(s, Search):
+                self._kernel(sorting.search_text(s), "search", (s.sorted, s.keys, s.places))
             elif isinstance(s, Fill):
                 self.m.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
                 base = self._base(s.buffer)

@@ -32,6 +32,8 @@ from .loops import (
     Loop,
     Nest,
     Routine,
+    Search,
+    Sort,
     Turn,
     Var,
     While,
@@ -304,6 +306,18 @@ class Follow:
             if "w" in one.how:
                 self.write(one.at, ((one.size, 1),), s.name)
 
+    def sort(self, s: Sort) -> None:
+        line = ((s.size, 1),)
+        for access in (s.keys, s.order):
+            self.read(access, line, "a sort")
+        for access in (s.keys, s.order, s.keys_beside, s.order_beside):
+            self.write(access, line, "a sort")
+
+    def search(self, s: Search) -> None:
+        self.read(s.sorted, ((s.size, 1),), "a search")
+        self.read(s.keys, ((s.count, 1),), "a search")
+        self.write(s.places, ((s.count, 1),), "a search")
+
     def alarm(self, s: Alarm) -> None:
         self.read(s.of, (), "an alarm")  # what it raises is the same from every turn
 
@@ -315,5 +329,6 @@ class Follow:
 _FOLLOWED: dict[type, Any] = {
     Nest: Follow.nest, Loop: Follow.loop, While: Follow.while_, Branch: Follow.branch,
     Gemm: Follow.gemm, Contract: Follow.contract, Turn: Follow.turned, Fill: Follow.fill,
-    Check: Follow.look, Routine: Follow.routine, Alarm: Follow.alarm,
+    Check: Follow.look, Routine: Follow.routine, Alarm: Follow.alarm, Sort: Follow.sort,
+    Search: Follow.search,
 }  # fmt: skip

@@ -17,6 +17,8 @@ from .loops import (
     Loop,
     Nest,
     Routine,
+    Search,
+    Sort,
     Stretch,
     Turn,
     While,
@@ -69,6 +71,11 @@ def _lines(s: Any, indent: str) -> Iterator[str]:
     elif isinstance(s, Routine):
         given = ", ".join(str(x.at) if isinstance(x, Stretch) else str(x) for x in s.arguments)
         yield f"{indent}{s.name}({given})"
+    elif isinstance(s, Sort):
+        yield f"{indent}{s.order} in the order of {s.keys}  # {s.size} keys"
+    elif isinstance(s, Search):
+        how = "less or equal" if s.equal else "less"
+        yield f"{indent}{s.places} = how many of {s.sorted} are {how} than {s.keys}"
     elif isinstance(s, Alarm):
         yield f"{indent}{s.to} = 1 if {s.of}"
     elif isinstance(s, Check):

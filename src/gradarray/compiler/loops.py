@@ -9,6 +9,7 @@
     While     a loop as long as a value that its test computes is true
     Branch    one of several bodies, by a number
     Routine   a call of BLAS or LAPACK; Alarm: one of its failures is noted
+    Sort      numbered keys in ascending order; Search: places among sorted keys
     Fill      zeros; Check: is there a NaN?
     Block     statements in order
 
@@ -307,7 +308,35 @@ class Alarm:
     of: Access
 
 
-Statement = Nest | Loop | While | Branch | Fill | Check | Gemm | Contract | Turn | Routine | Alarm
+@dataclass(eq=False)
+class Sort:
+    """`size` keys and the numbers beside them, in ascending order of the keys; equals stay as they
+    are. Two further stretches of memory are needed meanwhile.
+    """
+
+    keys: Access
+    order: Access
+    keys_beside: Access
+    order_beside: Access
+    size: int
+
+
+@dataclass(eq=False)
+class Search:
+    """For each of `count` keys how many of `size` sorted ones are less, or less or equal."""
+
+    sorted: Access
+    keys: Access
+    places: Access
+    size: int
+    count: int
+    equal: bool
+
+
+Statement = (
+    Nest | Loop | While | Branch | Fill | Check | Gemm | Contract | Turn | Routine | Alarm | Sort
+    | Search
+)
 
 
 def walk(body: list[Any]) -> Iterator[Any]:
@@ -373,6 +402,16 @@ def accesses(statement: Any) -> Iterator[tuple[Access, bool]]:
     elif isinstance(statement, Alarm):
         yield statement.of, False
         yield statement.to, True
+    elif isinstance(statement, Sort):
+        for access in (statement.keys, statement.order):
+            yield access, False
+            yield access, True
+        yield statement.keys_beside, True
+        yield statement.order_beside, True
+    elif isinstance(statement, Search):
+        yield statement.sorted, False
+        yield statement.keys, False
+        yield statement.places, True
 
 
 def check(body: list[Any]) -> None:
@@ -395,6 +434,10 @@ def _reach(s: Any, access: Access) -> int:
         return (rows - 1) * ld + columns - 1
     if isinstance(s, Check):
         return max(s.size - 1, 0) if access is s.of else 0
+    if isinstance(s, Sort):
+        return s.size - 1
+    if isinstance(s, Search):
+        return (s.size if access is s.sorted else s.count) - 1
     if isinstance(s, Routine):
         return max(next(one.size for one in s.stretches if one.at is access) - 1, 0)
     if isinstance(s, Turn):

@@ -181,6 +181,8 @@ def _what(s: Any) -> str:
         return f"product {s.rows} x {s.inner} x {s.columns}, {how}"
     if isinstance(s, loops.Routine):
         return f"{s.name} of LAPACK"
+    if isinstance(s, (loops.Sort, loops.Search)):
+        return f"{type(s).__name__.lower()} of {s.size} keys"
     return type(s).__name__.lower()
 
 
