@@ -69,7 +69,8 @@ def _order(low: Lowering, keys: Sequence[Any], axis: int, descending: bool) -> V
             source = points([line(view)], lambda x: key_of(x, descending), unsorted)
             source.append(_in_order(unsorted, inside, sorted_))
         items += source
-        items.append(Sort(*map(_start, (sorted_, inside, other, beside)), n))
+        at = [_start(view) for view in (sorted_, inside, other, beside)]
+        items.append(Sort(at[0], at[1], at[2], at[3], n))
     if inside is not order:
         items += copied(inside, order)
     for var in reversed(vars_):
@@ -154,7 +155,8 @@ def _search(
     sorted_, keys, places = low.fresh((n,), kind), low.fresh(y.shape, kind), low.fresh(y.shape, INT)
     key = lambda x: key_of(cast(x, dtype))
     items = [*points([a], key, sorted_), *points([v.broadcast(y.shape)], key, keys)]
-    items.append(Search(*map(_start, (sorted_, keys, places)), n, y.size, right))
+    at = [_start(view) for view in (sorted_, keys, places)]
+    items.append(Search(at[0], at[1], at[2], n, y.size, right))
     return items, places
 
 
