@@ -15,6 +15,7 @@ from .expand import expanded
 from .factor import factored
 from .loops import Buffer, Fill
 from .lower import RULES, Host, Lowering, Memory, View, contiguous
+from .pairs import paired
 from .program import Program, Step
 from .prune import pruned
 from .reuse import reused
@@ -120,7 +121,7 @@ def _keep(low: Lowering, steps: list[Step], outputs: list[Any]) -> None:
 
 def prepared(program: Program) -> Program:
     """The program, and every body within, expanded and simplified, and cut to what is used."""
-    program = expanded(program) if passes.is_on("expand") else program
+    program = paired(expanded(program) if passes.is_on("expand") else program)
     program = simplified(program) if passes.is_on("simplify") else program
     program = factored(program) if passes.is_on("factor") else program
     program = pruned(reused(program) if passes.is_on("reuse") else program)

@@ -310,10 +310,12 @@ class _Written(Reads):
                 made[at] = known
                 continue
             name = made[at] = by_buffer[view.buffer] = self.fresh()
-            dtype = _plain(view.buffer.dtype)
-            record = Record(view.buffer.index, shape=view.shape, dtype=dtype)
-            if view.shape or dtype.kind == "b":  # NumPy's truth values are two objects for all
-                shape, kind = self.name(view.shape), self.name(dtype)
+            dtype, form = _plain(view.buffer.dtype), view.shape
+            if self.native.kinds[at] == "c":  # whose parts lie side by side
+                dtype, form = np.result_type(dtype, np.complex64), form[:-1]
+            record = Record(view.buffer.index, shape=form, dtype=dtype)
+            if form or dtype.kind == "b":  # NumPy's truth values are two objects for all
+                shape, kind = self.name(form), self.name(dtype)
                 self.put(f"{name} = empty({shape}, {kind})")
             else:
                 record.scalar = dtype.type

@@ -128,9 +128,12 @@ class _Header:
             view = views[leaf.at]
             if not isinstance(view, View):
                 raise ValueError(message("export", "a result is a constant.", "Leave it out."))
-            kind, y = _type(view.buffer.dtype), f"y{number}"
+            dtype, form = view.buffer.dtype, view.shape
+            if self.native.kinds[leaf.at] == "c":
+                dtype, form = np.result_type(dtype, np.complex64), form[:-1]
+            y = f"y{number}"
             number += 1
-            self.parameters.append(f"{kind} *{y} /* result, {_form(view.shape)} */")
+            self.parameters.append(f"{_type(dtype)} *{y} /* result, {_form(form)} */")
             index = view.buffer.index
             if index in inside:
                 self.after.append(f"memcpy({y}, {inside[index]}, {view.buffer.nbytes});")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cache, loops, pool, recall, routines
+from . import cache, loops, pairs, pool, recall, routines
 from .apart import apart
 from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
@@ -45,6 +45,8 @@ class Native:
         self._spare: list[Work] = []
         self._of = program, suspects, self.places
         name = recall.key(*self._of) if recalled else None
+        # Complex numbers lie as they do in NumPy; the code has them as pairs of real ones.
+        self.kinds = [getattr(getattr(y, "dtype", None), "kind", "") for y in program.outputs]
         with blamed(program):
             code = None if name is None else self._recall(name)
             if code is None:
@@ -213,9 +215,10 @@ class Native:
         if not self.go(work):
             return None
         out = []
-        for view in self.lowering.outputs:
+        for view, kind in zip(self.lowering.outputs, self.kinds, strict=False):
             if isinstance(view, View):
                 y = work.given[view.buffer.index].reshape(view.shape)
+                y = together(y) if kind == "c" else y
                 out.append(y if y.shape else y[()])
             else:
                 out.append(view)
@@ -226,6 +229,8 @@ class Native:
         table, given = work.table, work.given
         written = {self.lowering.inputs[k].index for k in self.places.values()}
         for buffer, x in zip(self.lowering.inputs, inputs):
+            if pairs.is_complex(x):
+                x = parts_of(x)
             if not (isinstance(x, np.ndarray) and x.flags.c_contiguous and x.dtype == buffer.dtype):
                 assert buffer.index not in written, "state that does not lie as it must"
                 x = np.ascontiguousarray(x, buffer.dtype)
@@ -281,6 +286,17 @@ _KEPT = (
     *("cost", "own_at", "own_size", "arena_size", "unused", "results", "constants"),
     *("names", "shares", "routines"),
 )
+
+
+def parts_of(x: Any) -> Any:
+    """The parts of complex numbers, side by side, where they lie."""
+    x = np.ascontiguousarray(x).reshape(np.shape(x))
+    return np.ndarray((*x.shape, 2), x.real.dtype, x)
+
+
+def together(y: Any) -> Any:
+    """Complex numbers, of parts that lie side by side."""
+    return np.ndarray(y.shape[:-1], np.result_type(y.dtype, np.complex64), y)
 
 
 class Work:

@@ -12,7 +12,7 @@ import numpy as np
 from .expr import Expr, bits, cast, const, make, select
 from .loops import Search, Sort
 
-FEW = 48  # keys that are sorted by insertion
+FEW = 80  # keys that are sorted by insertion
 DIGIT = 8  # bits
 
 

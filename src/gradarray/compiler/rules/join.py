@@ -12,7 +12,7 @@ from ...ops.join import ConcatenateGrad, StackGrad
 from ..abstract import Abstract
 from ..expr import cast
 from ..loops import Fill
-from ..lower import Lowering, rule
+from ..lower import Lowering, View, rule
 from ..program import Step
 from .points import copied, points
 from .views import indexed
@@ -25,14 +25,29 @@ def _concatenate(low: Lowering, step: Step) -> Any:
     if any(x.dtype != y.dtype for x in step.operands):
         return NotImplemented
     out = low.fresh(y.shape, y.dtype)
-    start, copies = 0, []
+    start, places = 0, []
     for x in step.operands:
         shape = x.shape
-        place = replace(out, offset=start * out.strides[axis], shape=shape)
-        copies += copied(low.memory(x), place)
+        places.append((x, replace(out, offset=start * out.strides[axis], shape=shape)))
         start += shape[axis]
-    low.define(y, out, low.append(copies))
+    low.define(y, out, _put(low, places))
     return None
+
+
+def _put(low: Lowering, places: list[tuple[Any, View]]) -> int:
+    """Bring values to their places, at once where they are computed; when all are there."""
+    copies: list[Any] = []
+    ready = 0
+    for x, place in places:
+        if type(x) is Abstract and x in low.inline and x not in low.views:
+            k = low.inline[x]
+            group = low.items[k]
+            group.stores.append((place, group.values[x]))
+            low.define(x, place, k + 1)
+            ready = max(ready, k + 1)
+        else:
+            copies += copied(low.memory(x), place)
+    return low.append(copies) if copies else ready
 
 
 @rule(StackGrad)
@@ -44,12 +59,12 @@ def _stack(low: Lowering, step: Step) -> Any:
         return NotImplemented
     out = low.fresh(y.shape, y.dtype)
     strides = tuple(s for a, s in enumerate(out.strides) if a != axis)
-    copies = []
+    places = []
     for k, x in enumerate(step.operands):
-        v = low.memory(x)
-        place = replace(out, offset=k * out.strides[axis], shape=v.shape, strides=strides)
-        copies += copied(v, place)
-    low.define(y, out, low.append(copies))
+        shape = np.shape(x) if type(x) is not Abstract else x.shape
+        place = replace(out, offset=k * out.strides[axis], shape=shape, strides=strides)
+        places.append((x, place))
+    low.define(y, out, _put(low, places))
     return None
 
 
