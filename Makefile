@@ -36,6 +36,7 @@ fuzz: $(VENV)/.test
 
 proof: $(VENV)/.test
 	@$(ONE_THREAD) $(VENV)/bin/python -m gradarray.testing.ulps docs
+	@$(ONE_THREAD) $(VENV)/bin/python -m gradarray.testing.hosted docs
 	@$(ONE_THREAD) $(VENV)/bin/python -m gradarray.testing.proof docs
 
 accuracy: $(VENV)/.demo

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.compiler import assemble
+from gradarray.compiler import assemble, split
 from gradarray.compiler.split import splits_of
 
 RNG = np.random.default_rng(0)
@@ -150,3 +150,12 @@ def test_a_last_tile_of_one_sample(monkeypatch: pytest.MonkeyPatch, n: int) -> N
 
     for a, b in ((ga.vmap(f), s), (ga.grad(g), u)):
         np.testing.assert_allclose(ga.compile(a)(b).numpy(), a(b).numpy(), rtol=1e-11, atol=1e-13)
+
+
+def test_what_is_joined_along_the_samples_has_no_tiles(monkeypatch: pytest.MonkeyPatch):
+    """An operand of another length is not taken for samples."""
+    x, y, z = (ga.array(RNG.normal(size=shape)) for shape in ((16,), (2,), (2, 16)))
+    f = lambda x, y, z: (ga.concatenate([x, y]), y @ z)
+    monkeypatch.setattr(split, "LEAST", 1)
+    for a, b in zip(ga.compile(f)(x, y, z), f(x, y, z), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-14)

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from ..ops.shape import TransposeGrad
-from . import expansions, passes, rules, simplify_gather, simplify_pool, split_loops, taps
+from . import (
+    expansions,
+    matrices,
+    passes,
+    rules,
+    simplify_gather,
+    simplify_pool,
+    split_loops,
+    taps,
+)
 from .abstract import Abstract
 from .commit import commit, late_steps, look_at_watched, look_for_nan
 from .expand import expanded
@@ -25,7 +34,7 @@ from .tiles import tiled
 from .watch import Watch
 
 # Imported for what they declare.
-_DECLARED = expansions, rules, simplify_gather, simplify_pool, split_loops, taps
+_DECLARED = expansions, matrices, rules, simplify_gather, simplify_pool, split_loops, taps
 
 
 @dataclass

@@ -18,7 +18,7 @@ from ..ops.join import ConcatenateGrad, StackGrad
 from ..ops.layout import moveaxis
 from ..ops.shape import astype, reshape
 from ..record import apply
-from .pair_math import Pair, multiply, whole
+from .pair_math import Pair, multiply
 from .scalar import Unsupported
 
 WRITTEN = 13  # the largest prime factor that is written out
@@ -39,7 +39,7 @@ def rfft(x: Pair, axis: int, norm: str) -> Pair:
 
 def irfft(x: Pair, n: int, axis: int, norm: str) -> Pair:
     """IRFFTGrad: a real result from the first half of its spectrum."""
-    x = _last(whole(x), axis)
+    x = _last(x if x.im is not None else Pair(x.re, 0 * x.re), axis)
     m = n // 2
     ends = np.ones(m + 1, x.re.dtype)
     ends[0] = 0

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..algebra import Elementwise
-from . import expr, passes, watch
+from . import expr, passes
 from .abstract import Abstract
 from .expr import Expr
 from .loops import Access, Buffer, Nest, Store, Sum, Var
 from .program import Program, Step
 from .scalar import Scalar, Unsupported, as_scalar
-from .watch import Watch
+from .watch import Doubt, Failure, Indices, Watch
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -136,21 +136,21 @@ class Memory:
 
     def watch(self, count: int, op: str) -> Buffer:
         """Where the least and the greatest index that an op is given for a length are kept."""
-        return self._watched(2, lambda cells: watch.indices(cells, count, op))
+        return self._watched(lambda cells: Indices(cells, op, count), Indices.fresh)
 
     def alarm(self, op: str) -> Access:
         """Where it is noted that an operation on a matrix failed."""
-        return Access(self._watched(1, lambda cells: watch.failure(cells, op)))
+        return Access(self._watched(lambda cells: Failure(cells, op)))
 
     def doubt(self) -> Access:
         """Where it is noted that what was computed is not to be trusted."""
-        return Access(self._watched(1, watch.doubt))
+        return Access(self._watched(lambda cells: Doubt(cells, "")))
 
-    def _watched(self, count: int, kind: Callable[[Buffer], Watch]) -> Buffer:
-        buffer = self.constant(np.zeros(count, np.int64)).buffer
-        one = kind(buffer)
-        buffer.data[:] = one.fresh
-        self.watched.append(one)
+    def _watched(
+        self, kind: Callable[[Buffer], Watch], fresh: tuple[int, ...] = Watch.fresh
+    ) -> Buffer:
+        buffer = self.constant(np.array(fresh, np.int64)).buffer
+        self.watched.append(kind(buffer))
         return buffer
 
     def given(self, v: Abstract) -> View:

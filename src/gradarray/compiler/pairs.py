@@ -66,10 +66,15 @@ def _has_complex(program: Program) -> bool:
     if any(map(is_complex, values)):
         return True
     return any(
-        any(map(is_complex, (*step.values, *step.operands)))
+        _is_of_pairs(step)
         or any(_has_complex(part) for _, part in step.programs())
         for step in program.steps
     )
+
+
+def _is_of_pairs(step: Step) -> bool:
+    """Does a step work with complex numbers, if only on its way?"""
+    return step.op is IRFFTGrad or any(map(is_complex, (*step.operands, *step.values)))
 
 
 class _Pairs:
@@ -150,7 +155,7 @@ class _Pairs:
     def _steps(self, p: Program) -> None:
         for step in p.steps:
             inside = any(_has_complex(part) for _, part in step.programs())
-            if not inside and not any(map(is_complex, (*step.operands, *step.values))):
+            if not inside and not _is_of_pairs(step):
                 self.trace.steps.append(step)
                 continue
             start = len(self.trace.steps)

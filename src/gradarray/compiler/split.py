@@ -298,13 +298,13 @@ def _join(split: Split, step: Step) -> None:
     if len(places) != 1:
         raise Together
     (place,) = places
+    if not new and axis == place:
+        raise Together
     for x in step.operands:
         if type(x) is not Abstract or x not in split.axis:
             if type(x) is not Abstract:
                 raise Together
             sliced(split, x, place - x.ndim)
-    if not new and axis == place:
-        raise Together
     split.axis[y] = place + (new and axis <= place)
 
 

@@ -7,9 +7,8 @@ become an error, or a run op by op.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,68 +19,68 @@ from .loops import Buffer
 _INFO = np.iinfo(np.int64)
 
 
+class OpByOp(ValueError):
+    """Compiled code cannot do right with these values; the function itself can."""
+
+
 @dataclass(eq=False)
 class Watch:
-    """Cells of int64 that hold `fresh` where all is well.
-
-    `wrong`: is it not, as an expression of them; `error`: of their values, None where it is. `of`:
-    the function that made it, and what of, by which it is kept on disk.
-    """
+    """Cells of int64 that hold `fresh` where all is well with an op."""
 
     cells: Buffer
-    fresh: tuple[int, ...]
-    wrong: Callable[..., Expr]
-    error: Callable[..., Exception | None]
-    of: tuple[Callable[..., Watch], tuple[Any, ...]]
+    op: str
 
-    def __reduce__(self) -> Any:
-        return self.of
+    fresh: ClassVar[tuple[int, ...]] = (0,)
+
+    def wrong(self, *cells: Expr) -> Expr:
+        """Is it not, as an expression of the cells?"""
+        return make("ne", cells[0], const(0, np.int64))
+
+    def error(self, *values: int) -> Exception | None:
+        """The error of these values; None where all is well."""
+        raise NotImplementedError
 
 
-def indices(cells: Buffer, count: int, op: str) -> Watch:
+@dataclass(eq=False)
+class Indices(Watch):
     """The least and the greatest index into a length."""
 
-    def wrong(least: Expr, greatest: Expr) -> Expr:
-        below = make("lt", least, const(-count, np.int64))
-        above = make("ge", greatest, const(count, np.int64))
+    count: int
+
+    fresh: ClassVar[tuple[int, ...]] = (_INFO.max, _INFO.min)
+
+    def wrong(self, *cells: Expr) -> Expr:
+        least, greatest = cells
+        below = make("lt", least, const(-self.count, np.int64))
+        above = make("ge", greatest, const(self.count, np.int64))
         some = make("le", least, greatest)
         return make("or", below, make("and", above, some))
 
-    def error(least: int, greatest: int) -> Exception | None:
+    def error(self, *values: int) -> Exception | None:
+        (least, greatest), count = values, self.count
         if least >= -count and (greatest < count or least > greatest):
             return None
         index = greatest if greatest >= count else least
         return IndexError(
             message(
-                op,
+                self.op,
                 f"index {index} is out of bounds for length {count}.",
                 f"Indices are from {-count} to {count - 1}.",
             )
         )
 
-    return Watch(cells, (_INFO.max, _INFO.min), wrong, error, (indices, (cells, count, op)))
 
-
-class OpByOp(ValueError):
-    """Compiled code cannot do right with these values; the function itself can."""
-
-
-def doubt(cells: Buffer) -> Watch:
-    """Not 0 where what was computed is not to be trusted."""
-    error = lambda found: OpByOp() if found else None
-    return Watch(cells, (0,), _is_set, error, (doubt, (cells,)))
-
-
-def _is_set(cell: Expr) -> Expr:
-    return make("ne", cell, const(0, np.int64))
-
-
-def failure(cells: Buffer, op: str) -> Watch:
+class Failure(Watch):
     """Not 0 where an operation on a matrix failed, of which NumPy says LinAlgError."""
 
-    def error(failed: int) -> Exception | None:
-        if not failed:
+    def error(self, *values: int) -> Exception | None:
+        if not values[0]:
             return None
-        return np.linalg.LinAlgError(message(op, "it fails for a matrix."))
+        return np.linalg.LinAlgError(message(self.op, "it fails for a matrix."))
 
-    return Watch(cells, (0,), _is_set, error, (failure, (cells, op)))
+
+class Doubt(Watch):
+    """Not 0 where what was computed is not to be trusted."""
+
+    def error(self, *values: int) -> Exception | None:
+        return OpByOp() if values[0] else None

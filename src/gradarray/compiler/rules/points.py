@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.arithmetic import AbsorbGrad
-from ...ops.complex import ConjGrad, RealGrad
+from ...ops.complex import ConjGrad, ImagGrad, RealGrad
 from ...ops.control import AliasGrad, TrustGrad
 from ...ops.create import CopyGrad
 from ...ops.shape import AsTypeGrad
@@ -49,6 +49,11 @@ def _same(low: Lowering, step: Step) -> Any:
         return NotImplemented
     low.elementwise([x], y, lambda x: x)
     return None
+
+
+@rule(ImagGrad)
+def _imag(low: Lowering, step: Step) -> None:
+    low.elementwise([step.operands[0]], step.values[0], np.zeros_like)
 
 
 @rule(AsTypeGrad)

@@ -7,6 +7,7 @@ its pivot, as LAPACK has it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,9 @@ from ..program import Step
 from ..scalar import Scalar, as_scalar
 from .points import anywhere
 
-MOST = 256  # multiplications about that are written out
+MOST = 700  # multiplications about that are written out for a stack of MANY, which fills the lanes
+FEWER = 256  # and for a shorter one
+MANY = 64
 
 Matrix = list[list[Any]]
 
@@ -33,10 +36,10 @@ def in_registers(
 
     Results are matrices of values (`core` 2) or values (0), `failed` whether there are none.
     """
-    if work > MOST:
-        return False
     y = step.values[0]
     stack = y.shape[: y.ndim - core]
+    if work > (MOST if math.prod(stack) >= MANY else FEWER):
+        return False
     group = Group(stack)
     operands = [_elements(group, low.memory(x), stack) for x in step.operands]
     dtype = y.dtype
