@@ -41,7 +41,8 @@ def plainly(program: Program, suspects: int) -> tuple[Program, int]:
     looked at for a NaN."""
     if not any(step.op is arithmetic.AbsorbGrad for step in program.steps):
         return program, suspects
-    watched = set(program.outputs[len(program.outputs) - suspects :])
+    first = len(program.outputs) - suspects
+    watched = {y for y in program.outputs[first:] if type(y) is Abstract}  # others are constants
     plain = _may_be_plain(program, watched)
     if not plain:
         return program, suspects
@@ -55,8 +56,8 @@ def plainly(program: Program, suspects: int) -> tuple[Program, int]:
         tainted.difference_update(watched)
         steps.append(step)
     outputs = list(program.outputs)
-    results = outputs[: len(outputs) - suspects]
-    more = [y for y in dict.fromkeys(results) if type(y) is Abstract and y in tainted]
+    results = dict.fromkeys(y for y in outputs[:first] if type(y) is Abstract)
+    more = [y for y in results if y in tainted]
     made = Program(program.inputs, steps, [*outputs, *more], program.constants, program.states)
     return made, suspects + len(more)
 
