@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ...ops.arithmetic import MultiplyGrad
 from ...ops.entropy import LogRatioGrad
 from ...ops.exponential import FinitePowerGrad
 from ...ops.gamma import GammaLnGrad
@@ -20,7 +19,7 @@ from ...ops.hyperbolic import SechGrad, SigmoidGrad
 from ...ops.powers import ReciprocalOrGrad, SquareGrad
 from ...ops.precise import log_quotient
 from ...ops.special import GaussGrad, HazardGrad, LogNdtrGrad, NdtrGrad
-from ..expr import Expr, const, make
+from ..expr import Expr
 from ..functions import errors, gamma, hyperbolic
 from ..functions.exponential import expit
 from ..functions.reals import Real
@@ -117,34 +116,3 @@ def _square(low: Lowering, step: Step) -> None:
         return x * x if known is None else Scalar(known)
 
     low.elementwise(step.operands, step.values[0], on)
-
-
-@rule(MultiplyGrad)
-def _multiply(low: Lowering, step: Step) -> None:
-    def on(a: Any, b: Any) -> Any:
-        if type(a) is Scalar and type(b) is Scalar and a.dtype == b.dtype:
-            left, right = _without_sech(a.e), _without_sech(b.e)
-            if left is not None and right is not None and left[0] is right[0]:
-                rest = make("mul", left[1], right[1])
-                return Scalar(make("mul", _squares[left[0]], rest))
-        return a * b
-
-    low.elementwise(step.operands, step.values[0], on)
-
-
-def _without_sech(x: Expr) -> tuple[Expr, Expr] | None:
-    """(sech, what else is in a product), if sech is a factor."""
-    if x in _squares:
-        return x, const(1, x.dtype)
-    if x.op == "add" and x.args[0] is x.args[1] and x.args[0] in _squares:
-        return x.args[0], const(2, x.dtype)
-    if x.op == "neg":
-        found = _without_sech(x.args[0])
-        return found and (found[0], make("neg", found[1]))
-    if x.op == "mul":
-        a, b = x.args
-        if a in _squares:
-            return a, b
-        if b in _squares:
-            return b, a
-    return None
