@@ -17,6 +17,7 @@ from ..graph import flags, mode
 from . import pool
 from .call import MISS
 from .record import Static, is_dynamic
+from .sized import Sizes, free_leaves
 from .trace import lock
 from .version import Version
 
@@ -44,6 +45,8 @@ class Compiled:
         strict: bool = False,
         once: bool = False,
         threads: int | None = None,
+        dynamic: Any = None,
+        exact: int = 1,
     ) -> None:
         functools.update_wrapper(self, f, updated=())
         self._f, self._check, self._once = f, check, once
@@ -51,7 +54,8 @@ class Compiled:
             pool.check_number(threads, "compile")
         self.run_eagerly, self.threads = run_eagerly, threads
         self._patience, self._strict = patience, strict
-        self._static = _Statics(f, static_argnums, static_argnames)
+        self._static = _Arguments(f, static_argnums, static_argnames)
+        self._dynamic, self._exact = _dynamic(f, dynamic), exact
         self._versions = Versions()
         # By instance, where the function is a method: gone with the instance.
         self._bound: dict[int, tuple[Any, Versions]] = {}
@@ -87,12 +91,41 @@ class Compiled:
         if self._static:
             args, kwargs = self._static.boxed(args, kwargs)
         leaves, form = tree.flatten((args, kwargs))
+        if self._dynamic:
+            sized = self._for_any_size(versions, leaves, form, instance)
+            found = MISS if sized is None else sized(leaves)
+            if found is not MISS:
+                return found
         version = self._version(versions, leaves, form, instance)
         if version is None or version.eager:
             args, kwargs = tree.unflatten(form, [_unboxed(x) for x in leaves])
             return self._f(*args, **kwargs)
         versions.came_to(version)
         return version(leaves)
+
+    def _for_any_size(
+        self, versions: Versions, leaves: Sequence[Any], form: tree.Structure, instance: Any
+    ) -> Version | None:
+        """A version for many sizes; None where these arguments have one of their own."""
+        first = int(instance is not None)
+        free = free_leaves(leaves, form, self._dynamic, first)
+        if not free or self._check:
+            return None
+        key = tuple([_key(leaf) for leaf in leaves[first:]])
+        with lock:
+            known = versions.of.get((form, key, mode.grad), ())
+            if any(version.fits(leaves) for version in known):
+                return None
+            if versions.sizes is None:
+                versions.sizes = Sizes(self._exact, asked=self._exact == 1)
+            count = len(versions.sizes)
+            found = versions.sizes.find(
+                self._f, leaves, form, instance, free, key, strict=self._strict, once=self._once,
+                compiling=Compiled,
+            )  # fmt: skip
+            if len(versions.sizes) > count:
+                versions.last = found
+        return found
 
     miss = MISS
 
@@ -105,16 +138,23 @@ class Compiled:
                 return found
         return MISS
 
-    def prepared(self, instance: Any, *args: Any) -> tuple[Version, list[Any]] | None:
+    def prepared(
+        self, instance: Any, *args: Any, exact: bool = False
+    ) -> tuple[Version, list[Any]] | None:
         """The version for f(instance, *args), and what it is called with; None: f itself is run.
 
-        What is raised here comes from recording; nothing has changed then.
+        One for many sizes may give `miss`: then it is to be an `exact` one. What is raised here
+        comes from recording; nothing has changed then.
         """
         if self.run_eagerly or _is_watched():
             return None
         boxed = Static(instance)
         leaves, form = tree.flatten(((boxed, *args), {}))
         versions = self._versions_for(instance)
+        if self._dynamic and not exact:
+            sized = self._for_any_size(versions, leaves, form, boxed)
+            if sized is not None:
+                return sized, leaves
         version = self._version(versions, leaves, form, boxed)
         if version is None or version.eager:
             return None
@@ -257,6 +297,7 @@ class Versions:
         self.met: dict[Any, int] = {}
         self.static: dict[Any, list[Any]] = {}  # the keys that differ in static values alone
         self.last: Version | None = None
+        self.sizes: Sizes | None = None  # versions for many sizes
         # The short ways in, of the versions that were called last, with and without gradients.
         self.short: tuple[Any, ...] = ()
         self._without: tuple[Any, ...] = ()
@@ -305,10 +346,13 @@ def _forget(bound: dict[int, Any], key: int, ref: Any) -> None:
     bound.pop(key, None)
 
 
-class _Statics:
-    """Which arguments were declared static, by place and by name."""
+class _Arguments:
+    """Which arguments were declared static (or dynamic), by place and by name."""
 
-    def __init__(self, f: Any, numbers: Any, names: Any) -> None:
+    def __init__(
+        self, f: Any, numbers: Any, names: Any,
+        words: tuple[str, str] = ("static_argnums", "static_argnames"),
+    ) -> None:  # fmt: skip
         numbers = (numbers,) if isinstance(numbers, int) else tuple(numbers)
         names = (names,) if isinstance(names, str) else tuple(names)
         self.numbers, self.names = set(numbers), set(names)
@@ -324,12 +368,12 @@ class _Statics:
         for name in names:
             if name not in parameters and not free:
                 raise ValueError(
-                    message("compile", f"static_argnames has {name!r}, which is no argument.")
+                    message("compile", f"{words[1]} has {name!r}, which is no argument.")
                 )
         for k in numbers:
             if not many and not -len(places) <= k < len(places):
                 raise ValueError(
-                    message("compile", f"static_argnums has {k}, of {len(places)} arguments.")
+                    message("compile", f"{words[0]} has {k}, of {len(places)} arguments.")
                 )
         self.names |= {places[k] for k in numbers if -len(places) <= k < len(places)}
         self.numbers |= {places.index(name) for name in self.names if name in places}
@@ -344,6 +388,23 @@ class _Statics:
             tuple([_box(x, f"argument {k}") if k in at else x for k, x in enumerate(args)]),
             {k: _box(x, f"argument {k}") if k in self.names else x for k, x in kwargs.items()},
         )
+
+
+def _dynamic(f: Any, dynamic: Any) -> Any:
+    """True, or the places and names of arguments, each by both where it has both; or nothing."""
+    if isinstance(dynamic, bool) or dynamic is None:
+        return dynamic or None
+    given = tuple(dynamic) if isinstance(dynamic, (tuple, list, set, frozenset)) else (dynamic,)
+    if not all(type(x) in (int, str) for x in given):
+        raise TypeError(
+            message(
+                "compile", f"dynamic is True, or names or places of arguments, not {dynamic!r}."
+            )
+        )
+    numbers = [x for x in given if type(x) is int]
+    names = [x for x in given if type(x) is str]
+    found = _Arguments(f, numbers, names, ("dynamic", "dynamic"))
+    return found.numbers | found.names
 
 
 def _box(value: Any, what: str) -> Static:
@@ -393,6 +454,7 @@ def compile(
     check: bool = False,
     run_eagerly: bool = False,
     threads: int | None = None,
+    dynamic: bool | int | str | Sequence[int | str] | None = None,
 ) -> Any:
     r"""f as one native function, for each form of its arguments: no Python between operations.
 
@@ -412,6 +474,14 @@ def compile(
     the way out, where f reads a value in Python (`if`, `float()`, `print`), or stores an array
     outside that was not there before.
 
+    `dynamic`: arguments whose first axis counts samples, of which there may be any number: names or
+    places of arguments, or True for every array whose first axis is as long as the first one's. The
+    first number has a program of its own, and so have 0 and 1; others share one, for 8, 16, 32, ...
+    samples, that leaves out what is too much. A number that was not met yet is recorded once, not
+    compiled. Where the program needs all samples at once (a sort of them, a draw for each, a loop
+    over them), or a result is on a graph, each number is compiled as without `dynamic`, and a
+    warning says why.
+
     `check=True`: each call is also carried out op by op, and compared; the first operation that
     differs by more than rounding explains is named. `run_eagerly=True`: f itself runs. `threads=n`:
     at most n threads share the work of its calls, whatever `ga.set_threads` said; results do not
@@ -426,6 +496,9 @@ def compile(
     ...     return x**n if n > 1 else x
     >>> power(ga.array([1.0, 3.0]), 2)
     GradArray([1., 9.], dtype=float64)
+    >>> mean = ga.compile(lambda x: (x * x).mean(), dynamic=True)
+    >>> [float(mean(ga.ones(n))) for n in (32, 7, 11)]
+    [1.0, 1.0, 1.0]
     """
     given: dict[str, Any] = {
         "static_argnums": static_argnums,
@@ -433,6 +506,7 @@ def compile(
         "check": check,
         "run_eagerly": run_eagerly,
         "threads": threads,
+        "dynamic": dynamic,
     }
     if f is None:
         return functools.partial(compile, **given)

@@ -149,12 +149,7 @@ class Version:
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         recorded, places = self.recorded, self._places
-        inputs = [read(slot, leaves) for slot, _ in recorded.reads]
-        for k in places.values():
-            handle = recorded.reads[k][0].owner(leaves)
-            inputs[k] = None
-            own(handle)
-            inputs[k] = handle._data
+        inputs = self._inputs(leaves)
         try:
             values = self._run(inputs)
         except OpByOp:
@@ -171,6 +166,23 @@ class Version:
         handles: dict[int, GradArray] = {}
         if recorded.attached:
             handles = self._on_graph(recorded, leaves, inputs, values)
+        return self._end(recorded, leaves, values, handles, places)
+
+    def _inputs(self, leaves: Sequence[Any]) -> list[Any]:
+        """What is read, state that is written in place so that it can be."""
+        inputs = [read(slot, leaves) for slot, _ in self.recorded.reads]
+        for k in self._places.values():
+            handle = self.recorded.reads[k][0].owner(leaves)
+            inputs[k] = None
+            own(handle)
+            inputs[k] = handle._data
+        return inputs
+
+    def _end(
+        self, recorded: Recorded, leaves: Sequence[Any], values: list[Any],
+        handles: dict[int, Any], places: dict[int, int],
+    ) -> Any:  # fmt: skip
+        """Bind what was changed, and build the result."""
         if recorded.writes or recorded.cleared:
             with lock:  # nobody records meanwhile
                 self._write(recorded, leaves, values, handles, places)

@@ -2,8 +2,8 @@
 
 The step that a model defines is recorded as any function is, with the model as a static argument.
 Where nobody listens batch by batch, many are run in one entry (`Ahead`). A short last batch is a
-form of its own, compiled once and remembered. What cannot be compiled runs
-op by op, and that is said once.
+form of its own, compiled once and remembered; from the third size on there is one for all. What
+cannot be compiled runs op by op, and that is said once.
 """
 
 from __future__ import annotations
@@ -60,7 +60,11 @@ class Step:
         if ready is None:
             return self._run(data)
         version, leaves = ready
-        return version(leaves)
+        result = version(leaves)
+        if result is self._compiled.miss:
+            ready = self._compiled.prepared(self._model, data, exact=True)
+            return self._run(data) if ready is None else ready[0](leaves)
+        return result
 
     def many(self, data: Any) -> Any:
         """What runs further batches like this one, which was run, in one entry; None: nothing."""
@@ -121,4 +125,4 @@ def _compiled(name: str) -> Any:
         return tree.map(_off_the_graph, getattr(model, name)(data))
 
     step.__name__ = step.__qualname__ = name
-    return compiler.Compiled(step, strict=True)
+    return compiler.Compiled(step, strict=True, dynamic="data", exact=2)
