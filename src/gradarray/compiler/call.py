@@ -269,6 +269,19 @@ class _Written(Reads):
             self.put(f"{line}: return MISS")
         for k, other in self.recorded.same.items():
             self.put(f"if {self.argument[k]} is not {self.argument[other]}: return MISS")
+        self._apart()
+
+    def _apart(self) -> None:
+        """An array that is changed comes one way alone: as this argument, or from outside."""
+        arrays = [k for k in self.argument if isinstance(self.leaves[k], GradArray)]
+        forms = {k: (self.leaves[k].shape, self.leaves[k].dtype) for k in arrays}
+        for slot, _ in self.recorded.writes:
+            for k in () if slot.gradient else arrays:
+                if slot.handle is not None and forms[k] == (slot.handle.shape, slot.handle.dtype):
+                    self.put(f"if {self.argument[k]} is {self.name(slot.handle)}: return MISS")
+                elif slot.handle is None and k != slot.argument and k not in self.recorded.same:
+                    a, b = self.argument[k], self.argument[slot.argument]
+                    self.put(f"if {a} is {b}: return MISS")
 
     def _tree(self, name: str, form: tree.Structure, found: list[str]) -> None:
         if form.kind is None:

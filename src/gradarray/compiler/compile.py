@@ -97,7 +97,7 @@ class Compiled:
             if found is not MISS:
                 return found
         version = self._version(versions, leaves, form, instance)
-        if version is None or version.eager:
+        if version is None or version.eager or version.overlaps(leaves):
             args, kwargs = tree.unflatten(form, [_unboxed(x) for x in leaves])
             return self._f(*args, **kwargs)
         versions.came_to(version)
@@ -113,7 +113,7 @@ class Compiled:
             return None
         key = tuple([_key(leaf) for leaf in leaves[first:]])
         with lock:
-            known = versions.of.get((form, key, mode.grad), ())
+            known = versions.of.get((form, key, mode.grad, _repeated(leaves)), ())
             if any(version.fits(leaves) for version in known):
                 return None
             if versions.sizes is None:
@@ -166,7 +166,8 @@ class Compiled:
     ) -> Version | None:
         """The version for these arguments, recorded if there is none; None: not worth one yet."""
         first = instance is not None
-        key = (form, tuple([_key(leaf) for leaf in leaves[first:]]), mode.grad)
+        keys = tuple([_key(leaf) for leaf in leaves[first:]])
+        key = form, keys, mode.grad, _repeated(leaves)
         for version in versions.of.get(key, ()):
             if version.fits(leaves):
                 return version
@@ -431,6 +432,13 @@ def _box(value: Any, what: str) -> Static:
 
 def _unboxed(leaf: Any) -> Any:
     return leaf.value if type(leaf) is Static else leaf
+
+
+def _repeated(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:
+    """Which arrays are given again, and where they were given first."""
+    first: dict[int, int] = {}
+    arrays = [(k, id(x)) for k, x in enumerate(leaves) if isinstance(x, GradArray)]
+    return tuple([(k, first[i]) for k, i in arrays if first.setdefault(i, k) != k])
 
 
 def _key(leaf: Any) -> Any:

@@ -138,6 +138,15 @@ class Version:
                 return False
         return self._settled.at == flags.settings or self._are_settings_the_same()
 
+    def overlaps(self, leaves: Sequence[Any]) -> bool:
+        """Is an argument an array that is also reached from outside, and changed?"""
+        if not self.recorded.writes:
+            return False
+        given = {id(leaf) for leaf in leaves}
+        return any(
+            id(slot.handle) in given and not slot.gradient for slot, _ in self.recorded.writes
+        )
+
     def _are_settings_the_same(self) -> bool:
         now = flags.settings
         for ref, settings in self.recorded.settings:
@@ -169,7 +178,12 @@ class Version:
         return self._end(recorded, leaves, values, handles, places)
 
     def _inputs(self, leaves: Sequence[Any]) -> list[Any]:
-        """What is read, state that is written in place so that it can be."""
+        """What is read, state that is written in place so that it can be; raise where an argument
+        that is changed must not be, before anything is."""
+        for slot, _ in self.recorded.writes:
+            owner = slot.owner(leaves)
+            if isinstance(owner, np.ndarray) and not owner.flags.writeable:
+                raise ValueError(read_only(self._form, slot.argument))
         inputs = [read(slot, leaves) for slot, _ in self.recorded.reads]
         for k in self._places.values():
             handle = self.recorded.reads[k][0].owner(leaves)
@@ -198,10 +212,6 @@ class Version:
         self, recorded: Recorded, leaves: Sequence[Any], values: list[Any],
         handles: dict[int, Any], places: dict[int, int],
     ) -> None:  # fmt: skip
-        for slot, _ in recorded.writes:
-            owner = slot.owner(leaves)
-            if isinstance(owner, np.ndarray) and not owner.flags.writeable:
-                raise ValueError(read_only(self._form, slot.argument))
         for slot in recorded.cleared:
             slot.owner(leaves)._gradient = None
         for slot, at in recorded.writes:
