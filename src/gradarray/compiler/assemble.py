@@ -31,6 +31,7 @@ from .reuse import reused
 from .simplify import simplified
 from .split import Split, splits_of
 from .tiles import tiled
+from .turned import without_turns
 from .watch import Watch
 
 # Imported for what they declare.
@@ -134,6 +135,7 @@ def prepared(program: Program) -> Program:
     program = simplified(program) if passes.is_on("simplify") else program
     program = factored(program) if passes.is_on("factor") else program
     program = pruned(reused(program) if passes.is_on("reuse") else program)
+    program = without_turns(program) if passes.is_on("simplify") else program
     for step in program.steps:
         if step.programs():
             step.params = {k: _prepared(v) for k, v in step.params.items()}

@@ -8,6 +8,7 @@ stream's counter, running statistics) are state: found by a first recording, and
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -19,13 +20,16 @@ from ..algebra import Elementwise
 from ..array import GradArray, wrap
 from ..graph import Grad, Leaf, mode
 from ..ops.complex import ConjGrad, RealGrad
+from ..ops.contract import MatMulGrad
 from ..ops.control import AliasGrad
+from ..ops.einsum import ContractGrad
 from ..ops.indexing import IndexGrad
 from ..ops.join import ConcatenateGrad, SplitGrad, StackGrad, UnstackGrad
 from ..ops.layout import moveaxis
 from ..ops.shape import AsTypeGrad, BroadcastToGrad, ExpandDimsGrad, ReshapeGrad, TransposeGrad
 from ..transforms.batch import Level, base, batched, insert_level, levels_of
 from .abstract import Abstract
+from .lower import TERMS
 from .program import Program, Step
 from .trace import Trace
 
@@ -36,8 +40,23 @@ _MOVES = frozenset(
 )
 
 
+LARGE = 1024  # bytes of a value at one step, which to keep costs more than to add up few terms
+
+
 def is_cheap(step: Step) -> bool:
-    return issubclass(step.op, Elementwise) or step.op in _MOVES
+    return issubclass(step.op, Elementwise) or step.op in _MOVES or _adds_few(step)
+
+
+def _adds_few(step: Step) -> bool:
+    """Is it a large product of which every element has but a few terms?"""
+    if step.op not in (MatMulGrad, ContractGrad) or step.values[0].nbytes < LARGE:
+        return False
+    if step.op is MatMulGrad:
+        return step.operands[0].shape[-1] <= TERMS
+    sizes = {}
+    for x, labels in zip(step.operands, (step.params["la"], step.params["lb"])):
+        sizes.update(zip(labels, x.shape))
+    return math.prod(n for label, n in sizes.items() if label not in step.params["ly"]) <= TERMS
 
 
 class Body(Trace):

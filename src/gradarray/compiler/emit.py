@@ -33,7 +33,7 @@ from .loops import (
     walk,
 )
 from .machine import Target
-from .tiny import Tiny, TinyWriter
+from .tiny import Tiny, TinyWriter, power
 
 
 def neutral(combine: str, dtype: np.dtype) -> Any:
@@ -374,13 +374,16 @@ class NestWriter:
         elif k == len(axes):
             self._point(lanes, mask)
         else:
-            for width, part in self._turns(axes[k]):
+            for width, part in self._turns(axes[k], True):
                 with self.w.loop(*part) as i:
                     self.at[axes[k]] = i
                     self._from(k + 1, max(width[0], lanes), width[1] or mask)
 
-    def _turns(self, var: Var) -> list[tuple[tuple[int, str], tuple[Any, ...]]]:
-        """How to go along a variable: ((lanes, mask), (extent, step, start)), the rest masked."""
+    def _turns(
+        self, var: Var, narrow: bool = False
+    ) -> list[tuple[tuple[int, str], tuple[Any, ...]]]:
+        """How to go along a variable: ((lanes, mask), (extent, step, start)), the rest masked,
+        in the fewest lanes if it may be narrower."""
         if var is not self.lane:
             return [((1, ""), (var.extent,))]
         whole = var.extent // self.width * self.width
@@ -388,14 +391,15 @@ class NestWriter:
         if whole:
             turns.append(((self.width, ""), (whole, self.width)))
         if whole < var.extent:
-            mask = self._mask(var.extent - whole)
-            turns.append(((self.width, mask), (var.extent, self.width, whole)))
+            rest = var.extent - whole
+            width = min(power(rest), self.width) if narrow else self.width
+            turns.append(((width, self._mask(rest, width)), (var.extent, width, whole)))
         return turns
 
-    def _mask(self, count: int) -> str:
-        if self.width == 1:
+    def _mask(self, count: int, width: int) -> str:
+        if count == width:
             return ""
-        bits = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(self.width))
+        bits = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(width))
         return f"<{bits}>"
 
     def _values(self, lanes: int, mask: str) -> list[str]:

@@ -8,7 +8,7 @@ are one object.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import numpy as np
@@ -144,17 +144,40 @@ def _below(root: Expr, rare: bool) -> tuple[Expr, ...]:
     return known
 
 
-def substitute(root: Expr, leaves: dict[int, Expr]) -> Expr:
-    """`root` with other expressions in the place of its leaves, by number."""
+def down_to(root: Expr, ends: Container[Expr]) -> list[Expr]:
+    """What `root` is made of, operands first, but nothing below the ends."""
+    found: list[Expr] = []
+    seen: set[Expr] = set()
+    stack = [(root, False)]
+    while stack:
+        x, ready = stack.pop()
+        if ready:
+            found.append(x)
+        elif x not in seen:
+            seen.add(x)
+            stack.append((x, True))
+            if x not in ends:
+                stack.extend((a, False) for a in reversed(x.args))
+    return found
+
+
+def rebuilt(parts: list[Expr], ends: dict[Expr, Expr]) -> Expr:
+    """The last of these parts, which are in order, on other expressions in the place of ends."""
     made: dict[Expr, Expr] = {}
-    for x in topological([root]):
-        if x.op == "leaf":
-            made[x] = leaves.get(x.attr, x)
+    for x in parts:
+        if x in ends:
+            made[x] = ends[x]
         elif x.args:
             made[x] = make(x.op, *[made[a] for a in x.args], dtype=x.dtype, attr=x.attr)
         else:
             made[x] = x
-    return made[root]
+    return made[parts[-1]]
+
+
+def substitute(root: Expr, leaves: dict[int, Expr]) -> Expr:
+    """`root` with other expressions in the place of its leaves, by number."""
+    parts = topological([root])
+    return rebuilt(parts, {x: leaves[x.attr] for x in parts if x.op == "leaf" and x.attr in leaves})
 
 
 def show(root: Expr) -> str:

@@ -26,6 +26,8 @@ from .watch import Doubt, Failure, Indices, Watch
 F = TypeVar("F", bound=Callable[..., Any])
 
 SMALL = 8192  # multiplications below which a product is a nest, not a call of BLAS
+TERMS = 2  # of a product that is written out at every point
+SHARED = 4  # operations that may be carried out once more where a value is needed
 MOST_LOADS = 24  # arrays that one nest goes along at a time
 
 
@@ -81,6 +83,7 @@ class Group:
     stores: list[tuple[View, Expr]] = field(default_factory=list)
     sums: list[tuple[View, Expr, str, bool]] = field(default_factory=list)  # .., combine, fresh
     summed: tuple[int, ...] | None = None  # the axes of the sums
+    lane: int | None = None  # the axis that lanes go along, where it is known
     names: dict[str, int] = field(default_factory=dict)  # of the ops that meet here; how often
 
     def leaf(self, view: View) -> Expr:
@@ -91,6 +94,12 @@ class Group:
             known = self.loads[key] = expr.leaf(len(self.views), view.buffer.dtype)
             self.views.append(view)
         return known
+
+    @property
+    def kept(self) -> set[Expr]:
+        """All that is computed for what is stored or summed."""
+        roots = [*(e for _, e in self.stores), *(one[1] for one in self.sums)]
+        return set(expr.topological(roots))
 
 
 @dataclass(eq=False)
@@ -177,10 +186,13 @@ class Lowering:
         self.items: list[Any] = []
         self.views: dict[Abstract, View] = dict(known)
         self.inline: dict[Abstract, int] = {}
+        self.moved: list[tuple[Abstract, int]] = []  # inline values, and the group they were in
         # The first item that may read a value from memory.
         self.ready: dict[Abstract, int] = dict.fromkeys(known, 0)
         # Sums that are added to what their places hold.
         self.targets: dict[Abstract, View] = {}
+        # Sums over samples of which each sample has its own, along a first axis.
+        self.apart: dict[Abstract, View] = {}
         self.doing = "copy"  # the name of the op that is lowered
 
     def within(self, program: Program, known: dict[Abstract, View], turn: Any) -> Lowering:
@@ -295,7 +307,34 @@ class Lowering:
         group = self.items[k]
         if x in group.values:
             return group.values[x]
+        if type(x) is Abstract and x not in self.views:
+            self._move(x, group, k)
+            if x in group.values:
+                return group.values[x]
         return group.leaf(self.memory(x))
+
+    def _move(self, x: Abstract, group: Group, k: int) -> None:
+        """Compute x in a later group, which needs it, if that costs little.
+
+        So it does if nothing needs it where it is, or if it follows from what is stored there.
+        """
+        source: Group = self.items[self.inline[x]]
+        if source.shape != group.shape or not passes.is_on("fuse"):
+            return
+        stored = {e: view for view, e in source.stores}
+        e, ends = source.values[x], {}
+        own = expr.down_to(e, stored)
+        for y in own:
+            if y in stored or y.op == "leaf":
+                ends[y] = stored[y] if y in stored else source.views[y.attr]
+        again = [y for y in own if y not in ends and y.args]
+        if len(again) > SHARED and len(source.kept.intersection(again)) > SHARED:
+            return
+        if len(group.views) + len(ends) > MOST_LOADS:
+            return
+        group.values[x] = expr.rebuilt(own, {y: group.leaf(view) for y, view in ends.items()})
+        self.moved.append((x, self.inline[x]))
+        self.inline[x] = k
 
     def elementwise(
         self, xs: Sequence[Any], y: Abstract, rule: Callable[..., Any]
@@ -378,7 +417,7 @@ class Lowering:
 
     def run(self, step: Step) -> None:
         """Lower one step."""
-        op, count = step.op, len(self.items)
+        op, count, moved = step.op, len(self.items), len(self.moved)
         self.doing = op.name
         try:
             if op in RULES:
@@ -394,6 +433,9 @@ class Lowering:
             self.shared.host_reasons.setdefault(op.name, "has no rule")
         except Unsupported as why:
             del self.items[count:]
+            while len(self.moved) > moved:
+                x, before = self.moved.pop()
+                self.inline[x] = before
             self.shared.host_reasons.setdefault(op.name, str(why))
         self.host(step)
 
@@ -419,11 +461,13 @@ def statements(group: Group) -> list[Any]:
     summed = set(group.summed or ()) if group.sums else set()
     every = [*group.views, *(v for v, _ in group.stores), *(v for v, *_ in group.sums)]
     axes = range(len(group.shape))
-    lane = max(
-        (a for a in axes if group.shape[a] > 1),
-        key=lambda a: (sum(v.strides[a] == 1 for v in every), group.shape[a] >= 8, a),
-        default=None,
-    )
+    lane = group.lane
+    if lane is None or group.shape[lane] == 1:
+        lane = max(
+            (a for a in axes if group.shape[a] > 1),
+            key=lambda a: (sum(v.strides[a] == 1 for v in every), group.shape[a] >= 8, a),
+            default=None,
+        )
     order = [a for a in axes if a not in summed and a != lane]
     tail = [a for a in axes if a in summed and a != lane]
     if lane is not None:

@@ -368,6 +368,22 @@ def _rows_alike(r: Rewriter, step: Step) -> Any:
     )  # fmt: skip
 
 
+@row(MatMulGrad)
+def _ones_add_up(r: Rewriter, step: Step) -> Any:
+    """1^T B -> the sum of B's rows, A 1 -> the sums of A's rows, where 1 is all ones."""
+    a, b = step.operands
+    if _ndim(a) != 2 or _ndim(b) != 2:
+        return None
+    for ones, x, axis, length in ((a, b, -2, 0), (b, a, -1, 1)):
+        one = r.made_by(ones, BroadcastToGrad)
+        value = None if one is None else r.constants.get(one.operands[0])
+        if value is None or value.size != 1 or value.ravel()[0] != 1 or ones.shape[length] != 1:
+            continue
+        if type(x) is Abstract and x.dtype == step.values[0].dtype and x.dtype.kind == "f":
+            return r.emit(SumGrad, x, axis=(axis,), keepdims=True)
+    return None
+
+
 def _ndim(x: Any) -> int:
     return x.ndim if type(x) is Abstract else np.ndim(x)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,23 @@ import numpy as np
 
 from ..ops.shape import TransposeGrad
 from .abstract import Abstract
-from .expr import leaf
+from .expr import cast, leaf, make
 from .loops import Access, Buffer, Fill, Loop, Nest, Sum, Var, accesses, walk
-from .lower import Lowering, Memory, View, body_of, contiguous, turned_over
+from .lower import (
+    Group,
+    Lowering,
+    Memory,
+    View,
+    body_of,
+    contiguous,
+    statements,
+    turned_over,
+)
 from .machine import host
 from .merge import merged
 from .program import Program, Step
+from .rules.narrow import add_to
+from .scalar import Scalar, as_scalar
 from .split import Split
 from .split_loops import without_sums
 
@@ -25,6 +36,9 @@ BIG = 1 << 20  # bytes of one value in a tile, beyond which tiles are small
 SMALL_TILE = 16
 SWEEPS = 2  # operations for each multiplication of a product: it is followed by an addition
 WORTH = 10_000_000  # operations that are worth a second thread, some 100 us
+NEAR = 1 << 19  # bytes, half of the second cache
+LONG = 8  # turns of a loop, from which on sums are kept apart for every sample
+APART = 24576  # bytes of those, which stay in the first cache
 TILE = 64  # samples: small enough that a tile stays in cache, and wide enough for four registers
 
 
@@ -67,7 +81,7 @@ class Tile(Lowering):
 
     def within(self, program: Program, known: dict[Abstract, View], turn: Any) -> Lowering:
         low = Tile(program, self.shared, self.split, self.size, self.targets)
-        low.axis, low.turn = self.axis, turn
+        low.axis, low.apart, low.turn = self.axis, self.apart, turn
         for v, view in known.items():
             low.define(v, view, 0)
         return low
@@ -97,10 +111,64 @@ class Tile(Lowering):
                 return labels[self.axis[x]]
         return None
 
+    at_hand: tuple[Abstract, ...] = ()  # the values of the step that is lowered
+
     def run(self, step: Step) -> None:
         self.next_axis = None if step.programs() else self.axis.get(step.values[0])
+        self.at_hand = (*step.values, *step.inputs)
         super().run(step)
-        self.next_axis = None
+        self.next_axis, self.at_hand = None, ()
+
+    def _group(
+        self, shape: tuple[int, ...], first: int, summed: tuple[int, ...] | None = None
+    ) -> int:
+        k = super()._group(shape, first, summed)
+        group = self.items[k]
+        if group.lane is None:
+            found = (self.axis[v] for v in self.at_hand if v in self.axis and v.shape == shape)
+            group.lane = next(found, None)
+        return k
+
+    def reduction(
+        self, x: Any, y: Abstract, axes: tuple[int, ...], combine: str,
+        before: Callable[..., Any] = lambda x: x,
+    ) -> None:  # fmt: skip
+        kept = self.apart.get(y)
+        if kept is None or [a % x.ndim for a in axes] != [self.axis[x]] or y.ndim == x.ndim:
+            super().reduction(x, y, axes, combine, before)
+            return
+        k = self._group(x.shape, self._bound([x], x.shape))
+        e = as_scalar(before(Scalar(self._used(x, k), x.weak))).e
+        lane, (own, *others) = self.axis[x], kept.strides
+        others.insert(lane, own)
+        to = replace(kept, shape=x.shape, strides=tuple(others))
+        add_to(self.items[k], to, lambda old: make("add", old, cast(e, y.dtype)))
+
+    def keep_apart(self, step: Step) -> list[Abstract]:
+        """Memory for what a long loop adds to small sums, for every sample alone."""
+        p, left = step.params, APART
+        if not p.get("sums") or p["length"] < LONG:
+            return []
+        found = []
+        for k in p["sums"]:
+            total = step.values[k]
+            left -= total.nbytes * self.size
+            if left < 0:
+                break
+            strides = (1, *[s * self.size for s in contiguous(total.shape)])
+            buffer = Buffer(total.size * self.size, total.dtype)
+            self.apart[total] = View(buffer, 0, (self.size, *total.shape), strides)
+            self.append([Fill(buffer)])
+            found.append(total)
+        return found
+
+    def add_up(self, total: Abstract) -> None:
+        """Add what was kept apart to the sum over samples."""
+        kept, to = self.apart[total], self.targets[total]
+        group = Group(kept.shape, lane=0, summed=(0,))
+        to = replace(to, shape=kept.shape, strides=(0, *to.strides))
+        group.sums.append((to, group.leaf(kept), "add", False))
+        self.append(statements(group))
 
 
 def tiled(
@@ -126,7 +194,7 @@ def tiled(
     }
     size = tile_size(split.n, split.largest)
     tiles, rest = divmod(split.n, size)
-    chunks = chunk_count(tiles, split.work)
+    chunks = chunk_count(tiles, split.work, sum(v.nbytes for v in sums))
     each, over = divmod(tiles, chunks) if chunks else (0, tiles)
     copies = chunks + bool(over or rest)
     parts = {v: _copies(view, copies) for v, view in sums.items()}
@@ -198,13 +266,17 @@ def _added(parts: View, to: View, copies: int) -> Nest:
     return Nest([element, copy], {x: load}, [], [total], lane=element)
 
 
-def chunk_count(tiles: int, work: int) -> int:
-    """How many chunks: as many as divide the tiles, none too short to be worth a thread."""
+def chunk_count(tiles: int, work: int, kept: int) -> int:
+    """How many chunks: as many as divide the tiles, none too short to be worth a thread.
+
+    Two, or as many as have all their sums near, of `kept` bytes each.
+    """
     if tiles < 2 or work * SWEEPS < WORTH:
         return min(tiles, 1)
-    most = min(tiles, 32, work * SWEEPS // (WORTH // 4))
+    near = max(NEAR // max(kept, 1), 2)
+    most = min(tiles, 32, work * SWEEPS // (WORTH // 4), near)
     even = [c for c in range(2, most + 1) if tiles % c == 0]
-    if even and (even[-1] >= 8 or even[-1] == tiles):
+    if even and (even[-1] >= 8 or even[-1] == tiles or most == near < 8):
         return even[-1]
     return max(min(most, 16), 1)
 
@@ -231,9 +303,10 @@ def tile_size(n: int, largest: int) -> int:
     return TILE
 
 
-def turned(view: View, axes: tuple[int, ...]) -> View:
-    """The same memory with its axes in this order."""
-    shape, strides = (tuple([part[a] for a in axes]) for part in (view.shape, view.strides))
+def turned(view: View, axes: tuple[int, ...], first: int = 0) -> View:
+    """The same memory with its axes in this order, those from `first` on."""
+    order = (*range(first), *[first + a for a in axes])
+    shape, strides = (tuple([part[a] for a in order]) for part in (view.shape, view.strides))
     return replace(view, shape=shape, strides=strides)
 
 
@@ -304,6 +377,9 @@ class _Region:
                 step, sums = without_sums(step, split)
                 for total, terms in sums.items():
                     low.targets.update((x, turned(low.targets[total], a)) for x, a in terms)
+                    if total in low.apart:
+                        kept = low.apart[total]
+                        low.apart.update((x, turned(kept, a, 1)) for x, a in terms)
             operands = tuple([
                 whole(x) if type(x) is Abstract and x in at_once else twin(x, made)
                 for x in step.operands
@@ -322,7 +398,10 @@ class _Region:
 
         for step in self.steps:
             if step.values[0] not in split.joins:
+                kept = low.keep_apart(step)
                 low.run(copied(step, False))
+                for total in kept:
+                    low.add_up(total)
         turns_of = {s.values[0]: s for s in self.steps if s.op is TransposeGrad}
         for v, view in self.escaping.items():
             to = part(view, split.axis[v])

@@ -19,33 +19,33 @@ from ..machine import host
 from ..program import Step
 from ..scalar import Unsupported
 from .blocks import LEAST, MOST, in_blocks
+from .narrow import joined
 from .panels import in_panels, in_row_blocks
 from .points import copied, points
 
 
 @rule(MatMulGrad)
 def _matmul(low: Lowering, step: Step) -> Any:
-    y = step.values[0]
-    a, b = (low.memory(x) for x in step.operands)
-    n = y.ndim - 2
+    n = step.values[0].ndim - 2
     labels = [*range(n)]
-    la = (*labels[n - len(a.shape) + 2 :], "i", "k")
-    lb = (*labels[n - len(b.shape) + 2 :], "k", "j")
-    return _product(low, step, a, b, la, lb, (*labels, "i", "j"))
+    a, b = (np.ndim(x) if type(x) is not Abstract else x.ndim for x in step.operands)
+    la = (*labels[n - a + 2 :], "i", "k")
+    lb = (*labels[n - b + 2 :], "k", "j")
+    return _product(low, step, la, lb, (*labels, "i", "j"))
 
 
 @rule(ContractGrad)
 def _contract(low: Lowering, step: Step) -> Any:
-    a, b = (low.memory(x) for x in step.operands)
     p = step.params
-    return _product(low, step, a, b, p["la"], p["lb"], p["ly"])
+    return _product(low, step, p["la"], p["lb"], p["ly"])
 
 
-def _product(
-    low: Lowering, step: Step, a: View, b: View, la: Any, lb: Any, ly: Any
-) -> Any:
+def _product(low: Lowering, step: Step, la: Any, lb: Any, ly: Any) -> Any:
     """y[ly] = sum over the other labels of a[la] b[lb]; lengths 1 broadcast."""
+    if joined(low, step, la, lb, ly):
+        return None
     y = step.values[0]
+    a, b = (low.memory(x) for x in step.operands)
     if y.dtype.kind not in "f" or y.dtype == np.float16:
         raise Unsupported(f"products of {y.dtype}")
     if a.buffer.dtype != y.dtype or b.buffer.dtype != y.dtype:
@@ -58,7 +58,7 @@ def _product(
     if lane is not None and size[lane] == 1:
         target, lane = low.targets.pop(y, None), None
         if target is not None:  # the sum of one sample, added to the others'
-            _product(low, step, a, b, la, lb, ly)
+            _product(low, step, la, lb, ly)
             low.append(points([low.memory(y)], lambda x: x, target, "add"))
             low.targets[y] = target
             return None
