@@ -7,7 +7,7 @@ import pytest
 
 import gradarray as ga
 from gradarray.compiler import assemble
-from gradarray.compiler.program import Program
+from gradarray.compiler.program import Program, Step
 from gradarray.ops.contract import MatMulGrad
 
 from .common import same
@@ -28,8 +28,8 @@ def loss(*args: Any) -> Any:
     return (scores(*args) ** 2).sum()
 
 
-def products(monkeypatch: pytest.MonkeyPatch, f: Any, *args: Any) -> list[int]:
-    """The multiplications of each product of the compiled function, as it is lowered."""
+def lowered(monkeypatch: pytest.MonkeyPatch, f: Any, *args: Any) -> list[Step]:
+    """The steps of the compiled function, as they are lowered."""
     programs: list[Program] = []
     prepared = assemble.prepared
 
@@ -39,7 +39,12 @@ def products(monkeypatch: pytest.MonkeyPatch, f: Any, *args: Any) -> list[int]:
 
     monkeypatch.setattr(assemble, "prepared", noted)
     ga.compile(f)(*args)
-    steps = [step for step in programs[-1].steps if step.op is MatMulGrad]
+    return programs[-1].steps
+
+
+def products(monkeypatch: pytest.MonkeyPatch, f: Any, *args: Any) -> list[int]:
+    """The multiplications of each of its products."""
+    steps = [step for step in lowered(monkeypatch, f, *args) if step.op is MatMulGrad]
     return [step.values[0].size * step.operands[0].shape[-1] for step in steps]
 
 
@@ -79,3 +84,37 @@ def test_a_loop_keeps_a_sum_instead_of_its_product() -> None:
 
     f = ga.grad(loss, (0, 1))
     same(ga.compile(f)(ga.array(w), ga.array(xs)), f(ga.array(w), ga.array(xs)))
+
+
+def test_axes_made_one_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, w = RNG.normal(size=(4, 6, 5)), RNG.normal(size=(5, 7))
+    labels = RNG.integers(0, 7, (4, 6))
+
+    def loss(x: Any, w: Any, labels: Any) -> Any:
+        scores = ga.tanh(ga.transpose(x, (1, 0, 2)) @ w).reshape(-1, 7)
+        return ga.nn.functional.cross_entropy(scores * 3, labels.T.reshape(-1))
+
+    f = ga.grad(loss, (0, 1))
+    args: Any = ga.array(x), ga.array(w), labels
+    same(ga.compile(f)(*args), f(*args))
+    shapes = [v.shape for step in lowered(monkeypatch, f, *args) for v in step.values]
+    assert (6, 4, 7) in shapes and (24, 7) not in shapes
+
+
+SUMS: dict[tuple[int, ...], str] = {
+    (0, 1, 2): "abk,abj->jk",
+    (1, 0, 2): "bak,abj->jk",
+    (2, 1, 0): "kba,abj->jk",
+}
+
+
+@pytest.mark.parametrize("order", SUMS)
+def test_sums_over_axes_that_lie_in_another_order(order: tuple[int, ...]) -> None:
+    x, y = RNG.normal(size=(24, 17, 31)), RNG.normal(size=(17, 24, 30))
+
+    def f(x: Any, y: Any) -> Any:
+        x, y = ga.transpose(x * 2, order), ga.transpose(y * 2, (1, 0, 2))
+        return ga.einsum(SUMS[order], x, y)
+
+    args: Any = ga.array(x), ga.array(y)
+    same(ga.compile(f)(*args), f(*args))

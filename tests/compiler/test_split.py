@@ -159,3 +159,45 @@ def test_what_is_joined_along_the_samples_has_no_tiles(monkeypatch: pytest.Monke
     monkeypatch.setattr(split, "LEAST", 1)
     for a, b in zip(ga.compile(f)(x, y, z), f(x, y, z), strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-14)
+
+
+@pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("n", [16, 37, 130])
+def test_text(cell: Any, n: int) -> None:
+    """Words looked up in a loop over time, a loss over all words: one walk over the samples."""
+    words, width = 6, 32
+    parts = {
+        "embedding": nn.Embedding(words, width, **D),
+        "cell": cell(width, width, batch_first=True, **D),
+        "head": nn.Linear(width, words, **D),
+    }
+
+    def loss(model: Any, text: Any) -> Any:
+        h, _ = model["cell"](model["embedding"](text[:, :-1]))
+        scores = model["head"](h).reshape(-1, words)
+        return nn.functional.cross_entropy(scores, text[:, 1:].reshape(-1))
+
+    text = RNG.integers(0, words - 1, (n, 8))  # the last word never comes
+    same_training(nn.ModuleDict(parts), loss, ga.array(text))
+
+
+@pytest.mark.parametrize("n", [16, 19, 21])  # whole slabs, one sample left, uneven chunks
+def test_attention(n: int) -> None:
+    """Large samples, a few at a time: lanes along their own axes."""
+    words, width, length = 11, 32, 48
+    layer = nn.TransformerEncoderLayer(
+        width, 4, 128, dropout=0.0, batch_first=True, norm_first=True, **D
+    )
+    model = nn.ModuleDict(
+        {"embedding": nn.Embedding(words, width, **D), "layer": layer,
+         "head": nn.Linear(width, words, **D)}
+    )  # fmt: skip
+    future = ga.array(np.triu(np.ones((length, length), bool), 1))
+
+    def loss(model: Any, text: Any) -> Any:
+        x = model["layer"](model["embedding"](text[:, :-1]), src_mask=future, is_causal=True)
+        scores = model["head"](x).reshape(-1, words)
+        return nn.functional.cross_entropy(scores, text[:, 1:].reshape(-1))
+
+    text = RNG.integers(0, words, (n, length + 1))
+    same_training(model, loss, ga.array(text))

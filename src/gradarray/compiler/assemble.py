@@ -15,6 +15,7 @@ from . import (
     rules,
     simplify_gather,
     simplify_pool,
+    simplify_reshape,
     split_loops,
     taps,
 )
@@ -29,13 +30,16 @@ from .program import Program, Step
 from .prune import pruned
 from .reuse import reused
 from .simplify import simplified
+from .sink import summed_by_index, sunk
 from .split import Split, splits_of
 from .tiles import tiled
 from .turned import without_turns
 from .watch import Watch
 
 # Imported for what they declare.
-_DECLARED = expansions, matrices, rules, simplify_gather, simplify_pool, split_loops, taps
+_DECLARED = (
+    expansions, matrices, rules, simplify_gather, simplify_pool, simplify_reshape, split_loops, taps
+)
 
 
 @dataclass
@@ -132,7 +136,8 @@ def _keep(low: Lowering, steps: list[Step], outputs: list[Any]) -> None:
 def prepared(program: Program) -> Program:
     """The program, and every body within, expanded and simplified, and cut to what is used."""
     program = paired(expanded(program) if passes.is_on("expand") else program)
-    program = simplified(program) if passes.is_on("simplify") else program
+    if passes.is_on("simplify"):
+        program = sunk(summed_by_index(simplified(program)))
     program = factored(program) if passes.is_on("factor") else program
     program = pruned(reused(program) if passes.is_on("reuse") else program)
     program = without_turns(program) if passes.is_on("simplify") else program

@@ -18,7 +18,7 @@ from ..algebra import Elementwise
 from . import expr, passes
 from .abstract import Abstract
 from .expr import Expr
-from .loops import Access, Buffer, Nest, Store, Sum, Var
+from .loops import Access, Buffer, Loop, Nest, Store, Sum, Turn, Var
 from .program import Program, Step
 from .scalar import Scalar, Unsupported, as_scalar
 from .watch import Doubt, Failure, Indices, Watch
@@ -193,6 +193,8 @@ class Lowering:
         self.targets: dict[Abstract, View] = {}
         # Sums over samples of which each sample has its own, along a first axis.
         self.apart: dict[Abstract, View] = {}
+        # Where values are to lie, if they are not views of others.
+        self.homes: dict[Abstract, View] = {}
         self.doing = "copy"  # the name of the op that is lowered
 
     def within(self, program: Program, known: dict[Abstract, View], turn: Any) -> Lowering:
@@ -202,6 +204,7 @@ class Lowering:
         return low
 
     turn: Any = None
+    near = False  # do operands lie in a core's cache?
     next_axis: int | None = None  # of what is made next: which axis counts a tile's samples
 
     def _constant(self, data: np.ndarray) -> View:
@@ -220,12 +223,43 @@ class Lowering:
     # Values ---------------------------------------------------------------------------------------
 
     def fresh(self, shape: tuple[int, ...], dtype: Any) -> View:
-        buffer = Buffer(math.prod(shape), np.dtype(dtype), turn=self.turn)
-        return View(buffer, 0, shape, contiguous(shape))
+        return self.side_by_side(shape, dtype)
 
     def fresh_for(self, v: Abstract, turns: int | None = None) -> View:
         """Memory for a value, or for as many as there are turns of a loop, along a first axis."""
         return self.fresh(v.shape if turns is None else (turns, *v.shape), v.dtype)
+
+    def side_by_side(self, shape: tuple[int, ...], dtype: Any) -> View:
+        """Memory in C order, in tiles too."""
+        buffer = Buffer(math.prod(shape), np.dtype(dtype), turn=self.turn)
+        return View(buffer, 0, shape, contiguous(shape))
+
+    def turned(self, of: View, to: View, items: list[Any]) -> View:
+        """The same values where `to` lies, if that is another order of axes; else where they are.
+
+        The last axis has stride 1 in one of the two, and in the other one an axis before it.
+        """
+        if of.strides == to.strides:
+            return of
+        last = len(of.shape) - 1
+        there, back = of.strides[last] == 1, to.strides[last] == 1
+        lane = next((a for a in range(last) if (to if there else of).strides[a] == 1), None)
+        if lane is None or there == back:
+            return of
+        others = [(Var(n), a) for a, n in enumerate(of.shape) if a not in (lane, last)]
+        of_, to_ = (
+            Access(v.buffer, v.offset, (*v.outer, *((var, v.strides[a]) for var, a in others)))
+            for v in (of, to)
+        )
+        rows, columns = (lane, last) if there else (last, lane)
+        inner: list[Any] = [
+            Turn(of=of_, to=to_, rows=of.shape[rows], columns=of.shape[columns],
+                 of_stride=of.strides[rows], to_stride=to.strides[columns])
+        ]  # fmt: skip
+        for var, _ in reversed(others):
+            inner = [Loop(var, inner)]
+        items += inner
+        return to
 
     def memory(self, x: Any) -> View:
         """Where a value lies; what was inline is stored by its group."""
@@ -234,7 +268,7 @@ class Lowering:
         view = self.views.get(x)
         if view is None:
             k = self.inline[x]
-            view = self.views[x] = self.fresh(x.shape, x.dtype)
+            view = self.views[x] = self.homes.get(x) or self.fresh(x.shape, x.dtype)
             self.items[k].stores.append((view, self.items[k].values[x]))
             self.ready[x] = k + 1
         return view
@@ -404,11 +438,17 @@ class Lowering:
         """How many sums are added up where this one goes."""
         return 1
 
+    def adds(self, y: Abstract) -> bool:
+        """Can a product like y be added to what its place holds? In lanes of samples only."""
+        return False
+
     def target_of(self, y: Abstract) -> tuple[View, bool]:
         """Where a sum goes, and whether it starts there; else it is added to what is there."""
         view = self.targets.get(y)
         if view is not None:
             return view, False
+        if y in self.homes:
+            return self.homes[y], True
         if y in self.shared.turned and self.turn is None:
             return turned_over(y), True
         return self.fresh(y.shape, y.dtype), True
@@ -459,13 +499,18 @@ def statements(group: Group) -> list[Any]:
     if math.prod(group.shape) == 0 and not group.sums:
         return []
     summed = set(group.summed or ()) if group.sums else set()
-    every = [*group.views, *(v for v, _ in group.stores), *(v for v, *_ in group.sums)]
+    points = [*group.views, *(v for v, _ in group.stores)]
+    every = [*points, *(v for v, *_ in group.sums)]
     axes = range(len(group.shape))
     lane = group.lane
     if lane is None or group.shape[lane] == 1:
         lane = max(
             (a for a in axes if group.shape[a] > 1),
-            key=lambda a: (sum(v.strides[a] == 1 for v in every), group.shape[a] >= 8, a),
+            key=lambda a: (
+                sum(v.strides[a] == 1 for v in points),
+                sum(v.strides[a] == 1 for v, *_ in group.sums),
+                group.shape[a] >= 8, a,
+            ),
             default=None,
         )
     order = [a for a in axes if a not in summed and a != lane]

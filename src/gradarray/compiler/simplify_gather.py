@@ -16,24 +16,53 @@ from ..algebra import Elementwise
 from ..ops.compare import GreaterGrad, WhereGrad
 from ..ops.contract import MatMulGrad
 from ..ops.scatter import GatherGrad, ScatterAddGrad
-from ..ops.shape import BroadcastToGrad, ReshapeGrad, TransposeGrad
+from ..ops.shape import BroadcastToGrad, ExpandDimsGrad, ReshapeGrad, TransposeGrad
 from .abstract import Abstract
 from .program import Step
 from .simplify import Rewriter, row
+from .taken import AddedUp, InRange, Taken
 
 OFTEN = 2  # rows taken for each row there is, from which on the table goes first
 
 
-def _taken(r: Rewriter, x: Any) -> Step | None:
-    """The step that takes x, rows of a matrix, by one index."""
-    step = r.made_by(x, GatherGrad)
-    if step is None or len(step.operands) != 2 or step.params["axis"] != -2:
+def _often(x: Any, rows: int) -> bool:
+    return math.prod(np.shape(x)[:-1]) >= OFTEN * rows
+
+
+def _of_matrix(step: Step, ndim: int) -> bool:
+    """Does one index go along the first axis of a matrix?"""
+    return len(step.operands) == 2 and ndim == 2 and step.params["axis"] == -2
+
+
+@row(GatherGrad)
+def _rows_taken(r: Rewriter, step: Step) -> Any:
+    """table[i] -> its rows at indices that have been looked at, where there are many of them."""
+    table, y = step.operands[0], step.values[0]
+    if not _of_matrix(step, np.ndim(table)) or not _often(y, np.shape(table)[0]):
         return None
-    return step if np.ndim(step.operands[0]) == 2 else None
+    index = r.emit(InRange, step.operands[1], count=np.shape(table)[0])
+    return r.emit(Taken, table, index)
 
 
-def _often(x: Abstract, step: Step) -> bool:
-    return math.prod(x.shape[:-1]) >= OFTEN * step.operands[0].shape[0]
+@row(ScatterAddGrad)
+def _rows_added_up(r: Rewriter, step: Step) -> Any:
+    """The same where rows are added up."""
+    x, y = step.operands[0], step.values[0]
+    if not _of_matrix(step, y.ndim) or type(x) is not Abstract or not _often(x, y.shape[0]):
+        return None
+    index = r.emit(InRange, step.operands[1], count=y.shape[0])
+    return r.emit(AddedUp, x, index, rows=y.shape[0])
+
+
+@row(InRange)
+def _where_it_lies(r: Rewriter, step: Step) -> Any:
+    """Indices are looked at before their axes are moved."""
+    x = step.operands[0]
+    for op in (TransposeGrad, ReshapeGrad, ExpandDimsGrad):
+        moved = r.made_by(x, op)
+        if moved is not None:
+            return r.emit(op, r.emit(InRange, moved.operands[0], **step.params), **moved.params)
+    return None
 
 
 def _axes(step: Step) -> list[int]:
@@ -44,43 +73,43 @@ def _axes(step: Step) -> list[int]:
 @row(TransposeGrad)
 def _other_order(r: Rewriter, step: Step) -> Any:
     """Rows taken and put in another order are taken in that order."""
-    taken = _taken(r, step.operands[0])
+    taken = r.made_by(step.operands[0], Taken)
     order = _axes(step)
-    if taken is None or order[-1] != len(order) - 1 or len(order) == 2:
+    if taken is None or order[-1] != len(order) - 1:
         return None
     table, index = taken.operands
-    index = r.emit(TransposeGrad, index, axes=tuple(a - len(order) + 1 for a in order[:-1]))
-    return r.emit(GatherGrad, table, index, axis=-2)
+    axes = tuple(a - len(order) + 1 for a in order[:-1])
+    return r.emit(Taken, table, r.emit(TransposeGrad, index, axes=axes))
 
 
 @row(ReshapeGrad)
 def _other_shape(r: Rewriter, step: Step) -> Any:
     """The same for their shape."""
-    taken, shape = _taken(r, step.operands[0]), step.values[0].shape
+    taken, shape = r.made_by(step.operands[0], Taken), step.values[0].shape
     if taken is None or not shape or shape[-1] != step.operands[0].shape[-1]:
         return None
     table, index = taken.operands
-    return r.emit(GatherGrad, table, r.emit(ReshapeGrad, index, shape=shape[:-1]), axis=-2)
+    return r.emit(Taken, table, r.emit(ReshapeGrad, index, shape=shape[:-1]))
 
 
 @row(MatMulGrad)
 def _table_first(r: Rewriter, step: Step) -> Any:
     """table[i] @ w -> (table @ w)[i]."""
     x, w = step.operands
-    taken = _taken(r, x)
-    if taken is None or np.ndim(w) != 2 or not _often(x, taken):
+    taken = r.made_by(x, Taken)
+    if taken is None or np.ndim(w) != 2:
         return None
     table, index = taken.operands
-    return r.emit(GatherGrad, r.emit(MatMulGrad, table, w), index, axis=-2)
+    return r.emit(Taken, r.emit(MatMulGrad, table, w), index)
 
 
 @row(Elementwise)
 def _each_row_alike(r: Rewriter, step: Step) -> Any:
     """f(table[i], b) -> f(table, b)[i], where b is the same for every row."""
     y = step.values[0]
-    found = [_taken(r, x) for x in step.operands]
+    found = [r.made_by(x, Taken) for x in step.operands]
     first = next((one for one in found if one is not None), None)
-    if first is None or first.values[0].shape != y.shape or not _often(y, first):
+    if first is None or first.values[0].shape != y.shape:
         return None
     table, index = first.operands
     operands = []
@@ -93,50 +122,41 @@ def _each_row_alike(r: Rewriter, step: Step) -> Any:
         elif math.prod(shape[:-1]) != 1:
             return None
         elif len(shape) > 2:
-            x = r.emit(ReshapeGrad, x, shape=shape[-1:]) if type(x) is Abstract else None
-            if x is None:
-                return None
+            x = r.emit(ReshapeGrad, x, shape=shape[-1:]) if type(x) is Abstract else x.ravel()
         operands.append(x)
-    return r.emit(GatherGrad, r.emit(step.op, *operands, **step.params), index, axis=-2)
+    return r.emit(Taken, r.emit(step.op, *operands, **step.params), index)
 
 
 # The other way: rows that are added up -----------------------------------------------------------
 
 
-def _added_up(r: Rewriter, x: Any, index: Any, rows: int) -> Any:
-    return r.emit(ScatterAddGrad, x, index, axis=-2, lengths=(rows,))
-
-
-@row(ScatterAddGrad)
+@row(AddedUp)
 def _as_they_lie(r: Rewriter, step: Step) -> Any:
     """Rows in another order or shape are added up in their own; those times w, before."""
-    x, *indices = step.operands
-    y = step.values[0]
-    if len(indices) != 1 or y.ndim != 2 or step.params["axis"] != -2:
-        return None
-    index, rows = indices[0], y.shape[0]
+    x, index = step.operands
+    rows = step.params["rows"]
     turned = r.made_by(x, TransposeGrad)
     if turned is not None:
         order = _axes(turned)
-        if order[-1] != len(order) - 1 or np.ndim(index) != len(order) - 1:
+        if order[-1] != len(order) - 1:
             return None
         back = tuple(order.index(a) - len(order) + 1 for a in range(len(order) - 1))
         index = r.emit(TransposeGrad, index, axes=back)
-        return _added_up(r, turned.operands[0], index, rows)
+        return r.emit(AddedUp, turned.operands[0], index, rows=rows)
     shaped = r.made_by(x, ReshapeGrad)
     if shaped is not None:
         shape = shaped.operands[0].shape
-        if not shape or shape[-1] != x.shape[-1] or np.shape(index) != x.shape[:-1]:
+        if not shape or shape[-1] != x.shape[-1]:
             return None
         index = r.emit(ReshapeGrad, index, shape=shape[:-1])
-        return _added_up(r, shaped.operands[0], index, rows)
+        return r.emit(AddedUp, shaped.operands[0], index, rows=rows)
     product = r.made_by(x, MatMulGrad)
-    if product is None or x.shape[:-1] != np.shape(index):
+    if product is None:
         return None
     a, w = product.operands
-    if np.ndim(w) != 2 or type(a) is not Abstract or math.prod(x.shape[:-1]) < OFTEN * rows:
+    if np.ndim(w) != 2 or type(a) is not Abstract:
         return None
-    return r.emit(MatMulGrad, _added_up(r, a, index, rows), w)
+    return r.emit(MatMulGrad, r.emit(AddedUp, a, index, rows=rows), w)
 
 
 @row(MatMulGrad)
@@ -147,16 +167,14 @@ def _rows_of_a_word(r: Rewriter, step: Step) -> Any:
     """
     a, b = step.operands
     turned = r.made_by(a, TransposeGrad)
-    taken = None if turned is None else _taken(r, turned.operands[0])
+    taken = None if turned is None else r.made_by(turned.operands[0], Taken)
     if taken is None or type(b) is not Abstract or a.ndim != 2 or b.ndim != 2:
-        return None
-    if not _often(turned.operands[0], taken):  # type: ignore[union-attr]
         return None
     table, index = taken.operands
     rows = table.shape[0]
     one = r.constant(np.ones((1, 1), a.dtype))
     ones = r.emit(BroadcastToGrad, one, shape=(b.shape[0], 1))
-    count = _added_up(r, ones, index, rows)
+    count = r.emit(AddedUp, ones, index, rows=rows)
     there = r.emit(WhereGrad, r.emit(GreaterGrad, count, 0), table, 0)
-    return r.emit(MatMulGrad, r.emit(TransposeGrad, there, axes=(-1, -2)),
-                  _added_up(r, b, index, rows))  # fmt: skip
+    added = r.emit(AddedUp, b, index, rows=rows)
+    return r.emit(MatMulGrad, r.emit(TransposeGrad, there, axes=(-1, -2)), added)

@@ -34,10 +34,12 @@ from ..ops.singular import SVDGrad, SvdvalsGrad
 from ..ops.unfold import FoldGrad, UnfoldGrad
 from .abstract import Abstract
 from .program import Program, Step
+from .taken import AddedUp, InRange, Taken
 from .taps import MaxTap, TapGather, TapPlaces, TapScatter
 
 SHORTEST = 16  # samples that are worth lanes
 FULL = 64  # samples that fill a block of registers by themselves
+HEAVY = 1_000_000  # multiplications of one sample that are worth a tile of few
 LEAST = 50_000  # multiplications in products that are worth tiles
 LARGE = 1 << 19  # bytes of a sum over samples that do not stay near from tile to tile
 
@@ -55,7 +57,9 @@ class Split:
     cut: set[Abstract] = field(default_factory=set)  # there before, read tile by tile
     # What a step reads whole, though other steps may read it tile by tile.
     whole: dict[Step, set[Abstract]] = field(default_factory=dict)
-    work: int = 0  # multiplications in products
+    work: int = 0  # multiplications in products whose lanes can be samples
+    products: int = 0  # and in all products
+    planes: bool = False  # are there planes, whose lanes are samples?
     readers: dict[Abstract, int] = field(default_factory=dict)  # how often a value is read
     joins: dict[Abstract, Step] = field(default_factory=dict)  # sums that are made of sums
 
@@ -63,6 +67,17 @@ class Split:
     def largest(self) -> int:
         """The bytes of one sample of the largest value."""
         return max(v.nbytes for v in self.axis) // self.n
+
+    @property
+    def slabs(self) -> bool:
+        """Are lanes along other axes better, in tiles of a few large samples?"""
+        heavy = self.products >= self.n * HEAVY
+        return heavy and 2 * self.work < self.products and not self.planes
+
+    @property
+    def worth(self) -> int:
+        """The multiplications that tiles gain by."""
+        return self.products if self.slabs else self.work
 
     def terms(self, total: Abstract, axes: tuple[int, ...] | None = None) -> Iterator[Term]:
         """The sums over samples that a sum is made of, and the order of its axes in each."""
@@ -93,8 +108,8 @@ def splits_of(program: Program, without: set[Step]) -> list[Split]:
     seeds = [(v, a) for v in data for a in axes if v.ndim > a and v.shape[a] >= SHORTEST]
     while seeds:
         tried = [_analysed(program, seed, axis, taken) for seed, axis in seeds]
-        best = max(tried, key=lambda split: (split.work, len(split.steps)))
-        if best.work < LEAST:
+        best = max(tried, key=lambda split: (split.worth, len(split.steps)))
+        if best.worth < LEAST:
             break
         found.append(best)
         taken.update(best.steps)
@@ -110,7 +125,9 @@ def _analysed(program: Program, seed: Abstract, axis: int, taken: set[Step]) -> 
     for step in program.steps:
         if step in taken or not any(x in split.axis or x in split.sums for x in step.inputs):
             continue
-        work, before = split.work, set(split.cut)
+        if step.op is InRange and any(x in heavy for x in step.inputs):
+            continue
+        products, before = split.products, set(split.cut)
         try:
             passed(split, step)
         except Together:
@@ -122,7 +139,7 @@ def _analysed(program: Program, seed: Abstract, axis: int, taken: set[Step]) -> 
         split.whole[step] = {
             x for x in step.inputs if x not in split.axis and x not in split.sums
         }
-        if split.work > work or any(x in heavy for x in step.inputs):
+        if split.products > products or any(x in heavy for x in step.inputs):
             heavy.update(step.values)
     early = _early(program, split, heavy)
     split.steps = [step for step in split.steps if step not in early]
@@ -130,7 +147,8 @@ def _analysed(program: Program, seed: Abstract, axis: int, taken: set[Step]) -> 
 
 
 def _early(program: Program, split: Split, heavy: set[Abstract]) -> set[Step]:
-    """Sums of a few operations (how many labels count) that other samples' tiles wait for.
+    """Sums of a few operations (how many labels count) that other samples' tiles wait for, and
+    indices, which are looked at as a whole.
 
     Taken before all tiles, with what they need, they spare a second walk over the samples.
     """
@@ -139,6 +157,7 @@ def _early(program: Program, split: Split, heavy: set[Abstract]) -> set[Step]:
         if any(v in awaited for v in step.values):
             awaited.update(step.inputs)
     sums = {v for v in split.sums if v in awaited and v not in heavy}
+    sums.update(step.values[0] for step in split.steps if step.op is InRange)
     found: set[Step] = set()
     for step in reversed(split.steps):
         if any(v in sums for v in step.values):
@@ -384,14 +403,36 @@ def _product(split: Split, step: Step, la: Any, lb: Any, ly: Any) -> None:
     alone = alike == [label] or (label in alike and split.n >= FULL)
     if alone and (True, True, True) not in sides.values():
         split.work += math.prod(sizes.values())
+    split.products += math.prod(sizes.values())
     if label in ly:
         split.axis[y] = ly.index(label)
     else:
         split.sums.add(y)
 
 
+def _taken(split: Split, step: Step) -> None:
+    table, index = step.operands
+    if type(table) is Abstract and table in split.axis:
+        raise Together
+    split.axis[step.values[0]] = split.axis[index]
+
+
+def _added_up(split: Split, step: Step) -> None:
+    x, index = step.operands
+    if x in split.axis and split.axis[x] == x.ndim - 1:
+        raise Together
+    place = split.axis.get(x, split.axis.get(index)) if type(index) is Abstract else None
+    for v in (x, index):
+        if v not in split.axis:
+            sliced(split, v, (place or 0) - _ndim(v))
+    if place is None or split.axis[x] != split.axis[index]:
+        raise Together
+    split.sums.add(step.values[0])
+
+
 def _planes(split: Split, step: Step) -> None:
     """What goes plane by plane, (N, C, ..), keeps both axes."""
+    split.planes = True
     found = {split.axis[x] for x in step.inputs if x in split.axis}
     if len(found) != 1 or max(found) > 1:
         raise Together
@@ -404,6 +445,7 @@ def _planes(split: Split, step: Step) -> None:
 
 def _convolution(split: Split, step: Step) -> None:
     """Samples are the first axis of arrays, and none of the kernel."""
+    split.planes = True
     x, second = step.operands
     sums = step.op is ConvWeightGrad
     for v in (x, second) if sums else (x,):
@@ -417,6 +459,7 @@ def _convolution(split: Split, step: Step) -> None:
         raise Together
     planes = min(_plane(x), _plane(second if sums else y))
     split.work += split.n * planes * math.prod(w.shape)
+    split.products += split.n * planes * math.prod(w.shape)
     if sums:
         split.sums.add(y)
     else:
@@ -446,6 +489,7 @@ RULES: dict[Any, Any] = {
     ConvGrad: _convolution, ConvTransposeGrad: _convolution, ConvWeightGrad: _convolution,
     UnfoldGrad: _planes, FoldGrad: _planes, WindowSumGrad: _planes, WindowSpreadGrad: _planes,
     MaxTap: _planes, TapPlaces: _planes, TapGather: _planes, TapScatter: _planes,
+    Taken: _taken, AddedUp: _added_up, InRange: _same,
     AliasGrad: _same, RealGrad: _same, ConjGrad: _same, AsTypeGrad: _same,
     TransposeGrad: _transpose, ExpandDimsGrad: _expand_dims, BroadcastToGrad: _broadcast,
     ReshapeGrad: _reshape, IndexGrad: _index, PlaceGrad: _place,

@@ -10,6 +10,7 @@ from .abstract import Abstract
 from .loop_ops import ScanGrad
 from .program import Program, Step
 from .split import RULES, Split, Term, Together, passed, sliced
+from .taken import InRange
 
 
 def _scan(split: Split, step: Step) -> None:
@@ -45,6 +46,7 @@ def _scan(split: Split, step: Step) -> None:
     split.axis.update(inside.axis)
     split.joins.update(inside.joins)
     split.work += p["length"] * inside.work
+    split.products += p["length"] * inside.products
     for k, y in enumerate(body.outputs):
         if k in p["sums"]:
             split.sums.add(step.values[k])
@@ -60,6 +62,8 @@ def _gone_through(
     inside.axis = {v: axis for v, axis in zip(body.inputs, axes) if axis is not None}
     inside.sums = {body.inputs[k] for k in totals}
     for step in body.steps:
+        if step.op is InRange and any(x in inside.axis for x in step.inputs):
+            raise Together  # indices are looked at before tiles, as a whole
         if any(x in inside.axis or x in inside.sums for x in step.inputs):
             passed(inside, step)
     return inside
@@ -70,6 +74,8 @@ def _check(
 ) -> None:
     if any(v in inside.axis for v in body.constants):
         raise Together  # it would have to be cut
+    if any(v in inside.cut for s in body.steps for v in s.values):
+        raise Together  # and so would this, which is made for all samples at once
     starts, whole = {body.inputs[k] for k in totals}, set()
     for k, y in enumerate(body.outputs):
         if k in totals:

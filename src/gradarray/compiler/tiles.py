@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.contract import MatMulGrad
 from ..ops.shape import TransposeGrad
 from .abstract import Abstract
 from .expr import cast, leaf, make
@@ -39,6 +40,8 @@ WORTH = 10_000_000  # operations that are worth a second thread, some 100 us
 NEAR = 1 << 19  # bytes, half of the second cache
 LONG = 8  # turns of a loop, from which on sums are kept apart for every sample
 APART = 24576  # bytes of those, which stay in the first cache
+SLAB = 1 << 17  # bytes of the largest value in a slab: some of them stay in a core's cache
+FEW = 4  # chunks, where more would each have their copy of large sums
 TILE = 64  # samples: small enough that a tile stays in cache, and wide enough for four registers
 
 
@@ -47,6 +50,8 @@ class Tile(Lowering):
 
     Values with an axis of samples have memory with the samples side by side.
     """
+
+    at_hand: tuple[Abstract, ...] = ()  # the values of the step that is lowered
 
     def __init__(
         self, program: Program, memory: Memory, split: Split, size: int, sums: dict[Abstract, View]
@@ -80,7 +85,7 @@ class Tile(Lowering):
         return self.fresh((turns, *v.shape), v.dtype, None if axis is None else axis + 1)
 
     def within(self, program: Program, known: dict[Abstract, View], turn: Any) -> Lowering:
-        low = Tile(program, self.shared, self.split, self.size, self.targets)
+        low = type(self)(program, self.shared, self.split, self.size, self.targets)
         low.axis, low.apart, low.turn = self.axis, self.apart, turn
         for v, view in known.items():
             low.define(v, view, 0)
@@ -111,7 +116,8 @@ class Tile(Lowering):
                 return labels[self.axis[x]]
         return None
 
-    at_hand: tuple[Abstract, ...] = ()  # the values of the step that is lowered
+    def adds(self, y: Abstract) -> bool:
+        return y in self.axis
 
     def run(self, step: Step) -> None:
         self.next_axis = None if step.programs() else self.axis.get(step.values[0])
@@ -171,6 +177,29 @@ class Tile(Lowering):
         self.append(statements(group))
 
 
+class Slab(Tile):
+    """A tile of large samples: memory is in C order, lanes go along other axes."""
+
+    near = True
+
+    def fresh(self, shape: tuple[int, ...], dtype: Any, axis: int | None = None) -> View:
+        return self.side_by_side(shape, dtype)
+
+    def lane_of(self, step: Step, la: Any, lb: Any) -> Any:
+        return None
+
+    def adds(self, y: Abstract) -> bool:
+        return False
+
+    def keep_apart(self, step: Step) -> list[Abstract]:
+        return []
+
+    def _group(
+        self, shape: tuple[int, ...], first: int, summed: tuple[int, ...] | None = None
+    ) -> int:
+        return Lowering._group(self, shape, first, summed)
+
+
 def tiled(
     program: Program, memory: Memory, split: Split, region: list[Step], left: Sequence[Step],
     views: dict[Abstract, View],
@@ -189,16 +218,25 @@ def tiled(
     sums = {v: _laid_out(v, memory) for v in made if v in split.sums and v not in joined}
     results = {y for y in program.outputs if type(y) is Abstract}
     escaping = {
-        v: _side_by_side(v, split.axis[v] if v not in results else v.ndim - 1)
+        v: _side_by_side(v, v.ndim - 1 if split.slabs or v in results else split.axis[v])
         for v in made if v not in split.sums and v in wanted
     }
-    size = tile_size(split.n, split.largest)
+    if split.slabs:
+        size = slab_size(split.n, split.largest)
+    else:
+        size = tile_size(split.n, split.largest)
     tiles, rest = divmod(split.n, size)
-    chunks = chunk_count(tiles, split.work, sum(v.nbytes for v in sums))
+    chunks = chunk_count(tiles, split.worth, sum(v.nbytes for v in sums))
+    if split.slabs and chunks > FEW and sum(v.nbytes for v in sums) * chunks > BIG:
+        chunks = FEW
     each, over = divmod(tiles, chunks) if chunks else (0, tiles)
     copies = chunks + bool(over or rest)
     parts = {v: _copies(view, copies) for v, view in sums.items()}
-    one = _Region(program, memory, split, region, views, escaping)
+    turned: list[Any] = []
+    around = views
+    if split.slabs:
+        around = _weights_turned(Lowering(program, memory, views), region, split, turned)
+    one = _Region(program, memory, split, region, around, escaping)
     body: list[Any] = []
     if chunks:
         chunk, turn = Var(chunks), Var(each)
@@ -216,7 +254,7 @@ def tiled(
         body.append(Loop(turn, inner))
     if rest:
         body += one.tile(rest, tiles * size, (), last)
-    body = [*[Fill(p.buffer) for p in parts.values()], *body]
+    body = [*turned, *[Fill(p.buffer) for p in parts.values()], *body]
     for v, view in sums.items():
         if copies > 1:
             body.append(_added(parts[v], view, copies))
@@ -236,6 +274,19 @@ def _turn_whole(
         if step.op is TransposeGrad and all(x in views for x in step.inputs):
             whole.run(step)
             views[step.values[0]] = whole.views[step.values[0]]
+
+
+def _weights_turned(
+    low: Lowering, region: list[Step], split: Split, items: list[Any]
+) -> dict[Abstract, View]:
+    """Where weights lie, copied once for all slabs where that puts their rows side by side."""
+    views = dict(low.views)
+    for step in region:
+        w = step.operands[1] if step.op is MatMulGrad else None
+        if type(w) is not Abstract or w in split.axis or w.ndim != 2 or w not in views:
+            continue
+        views[w] = low.turned(views[w], low.side_by_side(w.shape, w.dtype), items)
+    return views
 
 
 def _side_by_side(v: Abstract, axis: int) -> View:
@@ -310,6 +361,12 @@ def turned(view: View, axes: tuple[int, ...], first: int = 0) -> View:
     return replace(view, shape=shape, strides=strides)
 
 
+def slab_size(n: int, largest: int) -> int:
+    """So many that the largest value stays near; a number that divides n where there is one."""
+    most = max(min(SLAB // largest, n), 1)
+    return next((size for size in range(most, most // 2, -1) if n % size == 0), most)
+
+
 class _Region:
     """The steps of a region, to be lowered for tiles of any size."""
 
@@ -330,7 +387,8 @@ class _Region:
             terms = list(split.terms(v))
             targets.update((x, turned(view, a)) for x, a in terms)
             added.update((x, len(terms)) for x, _ in terms)
-        low = Tile(self.program, self.memory, split, size, targets)
+        kind = Slab if split.slabs else Tile
+        low = kind(self.program, self.memory, split, size, targets)
         low.added = added
         twins: dict[Abstract, Abstract] = {}
 

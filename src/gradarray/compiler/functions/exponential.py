@@ -89,14 +89,25 @@ def expm1(x: Real) -> Real:
     return choose(abs(x) < f.eps / 2, x, y)
 
 
+def _expit_parts(x: Real) -> tuple[Pair, Pair, Real]:
+    """e^-|x| and 1 + e^-|x| in all their digits, and about the inverse of that."""
+    e, n = exp_pair((-abs(x)).at_least(LIMITS[x.f.double][0]))
+    e = Pair(scaled(e.high, n, e.low), scaled(e.low, n))
+    under = ordered(1, e.high)
+    return e, under, 1 / under.high
+
+
 @entry("expit")
 def expit(x: Real) -> Real:
     # e / (1 + e) with all digits of both: three roundings would be more than 2 ulp.
-    e, n = exp_pair(within(-abs(x), LIMITS))
-    e = Pair(scaled(e.high, n, e.low), scaled(e.low, n))
-    under = ordered(1, e.high)
-    inverse = 1 / under.high
+    e, under, inverse = _expit_parts(x)
     over = choose(x < 0, e.high, 1.0)
     y = over * inverse
     y = fma(fma(-y, under.high, over) - y * under.low, inverse, y)
     return choose(x.is_nan(), x, y)
+
+
+def expit_slope(x: Real) -> Real:
+    """e / (1 + e)^2, e = e^-|x|, from what expit takes too."""
+    e, _, inverse = _expit_parts(x)
+    return e.high * inverse * inverse

@@ -16,7 +16,7 @@ MOST = 1 << 19  # and beyond which BLAS, with its panels, is better where it can
 
 def in_blocks(
     operands: tuple[View, View, View], strides: Sequence[dict[Any, int]], size: dict[Any, int],
-    stack: Sequence[Any], merged: Sequence[Any],
+    stack: Sequence[Any], merged: Sequence[Any], add: bool = False,
 ) -> list[Any] | None:  # fmt: skip
     """C[m, n] = sum of A[m, k] B[k, n] for every label of the stack; None where it does not fit.
 
@@ -50,7 +50,7 @@ def in_blocks(
         b, bk = panel, width
     items.append(
         Contract(
-            _start(out), _start(a), _start(b), m, k, n, (ms[2], 1), (ms[0], ks[0]), (bk, 1)
+            _start(out), _start(a), _start(b), m, k, n, (ms[2], 1), (ms[0], ks[0]), (bk, 1), add=add
         )
     )
     for label in reversed(stack):

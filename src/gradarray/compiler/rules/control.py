@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...ops.arithmetic import AddGrad
+from ...ops.contract import MatMulGrad
+from ...ops.join import ConcatenateGrad
 from ..abstract import Abstract
 from ..expr import cast
 from ..loop_ops import ScanGrad, SwitchGrad, WhileGrad
@@ -15,7 +18,9 @@ from ..loops import Access, Branch, Loop, Var, While
 from ..lower import Group, Host, Lowering, View, body_of, rule
 from ..program import Program, Step
 from ..scalar import Unsupported
+from ..taken import Taken
 from ..tiny import LANES
+from .join import parts_of
 from .points import copied
 
 
@@ -31,6 +36,8 @@ def _scan(low: Lowering, step: Step) -> None:
     inside = _Inside(low, body, known, var)
     stacks = _stacks(low, step.values[n:], var)
     carried = _Carried(inside, low, step, p["reverse"] and 1, var, stacks, count is None)
+    places = [*(view for _, view in stacks), *carried.next]
+    inside.settle([*body.outputs[n:], *body.outputs[:n]], places)
     inside.steps()
     for y, (_, view) in zip(body.outputs[n:], stacks):
         if view is not None:
@@ -108,10 +115,52 @@ class _Inside:
         for v, data in program.constants.items():
             known[v] = low.shared.constant(np.asarray(data))
         self.low = low.within(program, known, turn)
+        self.begun: dict[Step, Abstract] = {}
+
+    def settle(self, outputs: Sequence[Any], places: Sequence[View | None]) -> None:
+        """What is kept is made where it is kept, and what is put together from it in its part."""
+        made = {v: step for step in self.program.steps for v in step.values}
+        homes = self.low.homes
+
+        def settled(y: Any, place: View) -> None:
+            step = made.get(y) if type(y) is Abstract else None
+            if step is None or y in homes or y.size <= LANES or y.dtype != place.buffer.dtype:
+                return
+            homes[y] = place
+            if step.op is ConcatenateGrad:
+                for x, part in zip(step.operands, parts_of(place, step)):
+                    settled(x, part)
+
+        for y, place in zip(outputs, places):
+            if place is not None:
+                settled(y, place)
+        readers = self.program.readers()
+        for step in self.program.steps:
+            if step.op is AddGrad and step.values[0] in homes and self.low.adds(step.values[0]):
+                self._begin(step, made, readers)
+
+    def _begin(self, step: Step, made: dict[Abstract, Step], readers: dict[Abstract, int]) -> None:
+        """Rows that were looked up and a product: its sums begin with the rows, in their place."""
+        y = step.values[0]
+        for rows, product in (step.operands, step.operands[::-1]):
+            if any(type(x) is not Abstract or x not in made for x in (rows, product)):
+                continue
+            ops = made[rows].op, made[product].op
+            alike = all(x.shape == y.shape and x.dtype == y.dtype for x in (rows, product))
+            if ops == (Taken, MatMulGrad) and alike and readers[rows] == readers[product] == 1:
+                steps = self.program.steps
+                if steps.index(made[rows]) < steps.index(made[product]):
+                    self.low.homes[rows] = self.low.targets[product] = self.low.homes[y]
+                    self.begun[step] = product
+                return
 
     def steps(self) -> None:
         for step in self.program.steps:
-            self.low.run(step)
+            product = self.begun.get(step)
+            if product is None:
+                self.low.run(step)
+            else:
+                self.low.define(step.values[0], self.low.memory(product), self.low.when(product))
         for item in self.low.items:
             if isinstance(item, Host):
                 raise Unsupported(f"{item.step.op.name} inside has no rule")
@@ -214,6 +263,8 @@ def _stacks(
 
 def leave(low: Lowering, x: Any, to: View) -> None:
     """Write a value to a place."""
+    if type(x) is Abstract and low.homes.get(x) == to and low.memory(x) == to:
+        return
     k = low.inline.get(x) if type(x) is Abstract else None
     if k is not None:
         group = low.items[k]

@@ -21,7 +21,7 @@ from ...ops.precise import log_quotient
 from ...ops.special import GaussGrad, HazardGrad, LogNdtrGrad, NdtrGrad
 from ..expr import Expr
 from ..functions import errors, gamma, hyperbolic
-from ..functions.exponential import expit
+from ..functions.exponential import expit, expit_slope
 from ..functions.reals import Real
 from ..lower import Lowering, rule
 from ..program import Step
@@ -102,11 +102,21 @@ def _sech(low: Lowering, step: Step) -> Any:
     def on(x: Any) -> Scalar:
         x = Real(x.astype(y.dtype).e)
         e = hyperbolic.sech(x).e
-        _squares[e] = hyperbolic.sech_squared(x).e
+        twice = _doubled(x.e)
+        square = hyperbolic.sech_squared(x) if twice is None else expit_slope(Real(twice)) * 4
+        _squares[e] = square.e
         return Scalar(e)
 
     low.elementwise(step.operands, y, on)
     return None
+
+
+def _doubled(x: Expr) -> Expr | None:
+    """z of z/2: sech^2 is then four times the slope of sigmoid at z, which has its exponential."""
+    half = const(0.5, x.dtype)
+    if x.op != "mul" or half not in x.args:
+        return None
+    return x.args[1] if x.args[0] is half else x.args[0]
 
 
 @rule(SquareGrad)

@@ -22,22 +22,10 @@ from ..loops import Access, Fill, Nest, Store, Sum, Var
 from ..lower import Lowering, View, rule
 from ..program import Step
 from ..scalar import Unsupported
+from ..taken import AddedUp, InRange, Taken
 from .points import copied
 
 MOST_CLASSES = 256  # places along an axis that are all looked at, instead of following an index
-
-
-class InRange:
-    """y = an index into a length, from 0 on; outside it is an IndexError."""
-
-    name = "index"
-
-    @staticmethod
-    def forward(x: Any, count: int) -> Any:
-        x = np.asarray(x, np.int64)
-        if x.size and not (-count <= x.min() and x.max() < count):
-            raise IndexError(f"an index is out of bounds for length {count}")
-        return np.where(x < 0, x + count, x)[()]
 
 
 @rule(InRange)
@@ -77,6 +65,48 @@ def _index(low: Lowering, x: Any, count: int, op: str) -> View:
     y = Abstract(x.trace, x.shape, np.dtype(np.int64))
     _normal(low, x, y, count, op)
     return low.memory(y)
+
+
+@rule(Taken)
+def _taken(low: Lowering, step: Step) -> None:
+    table, index = step.operands
+    y = step.values[0]
+    if y.dtype.kind not in "biuf" or y.dtype == np.float16:
+        raise Unsupported(f"indexed {y.dtype}")
+    view, at = low.memory(table), low.memory(index)
+    rows = low.side_by_side(y.shape, y.dtype)
+    *places, column = vars_ = [Var(n) for n in y.shape]
+    through = ((at.access(places), view.strides[0], view.shape[0]),)
+    e = leaf(0, y.dtype)
+    load = Access(view.buffer, view.offset, ((column, view.strides[1]), *view.outer), through)
+    items: list[Any] = [Nest(vars_, {e: load}, [Store(rows.access(vars_), e)], lane=column)]
+    home = low.homes.get(y)
+    out = low.turned(rows, home or low.fresh(y.shape, y.dtype), items)
+    if home is not None and out != home:
+        items += copied(out, home)
+        out = home
+    low.define(y, out, low.append(items))
+
+
+@rule(AddedUp)
+def _added_up(low: Lowering, step: Step) -> None:
+    x, index = step.operands
+    y = step.values[0]
+    if y.dtype.kind not in "iuf" or y.dtype == np.float16 or x.dtype != y.dtype:
+        raise Unsupported(f"sums of {y.dtype}")
+    at, view = low.memory(index), low.memory(x)
+    items: list[Any] = []
+    view = low.turned(view, low.side_by_side(view.shape, y.dtype), items)
+    out, fresh = low.target_of(y)
+    if fresh:
+        items.insert(0, Fill(out.buffer))
+    *places, column = vars_ = [Var(n) for n in view.shape]
+    through = ((at.access(places), out.strides[0], y.shape[0]),)
+    e = leaf(0, y.dtype)
+    to = Access(out.buffer, out.offset, ((column, out.strides[1]), *out.outer), through)
+    total = Sum(to, e, "add", False)
+    items.append(Nest(vars_, {e: view.access(vars_)}, sums=[total], lane=column))
+    low.define(y, out, low.append(items))
 
 
 class _Places:

@@ -21,17 +21,21 @@ from .views import indexed
 @rule(ConcatenateGrad)
 def _concatenate(low: Lowering, step: Step) -> Any:
     y = step.values[0]
-    axis = step.params["axis"] % y.ndim
     if any(x.dtype != y.dtype for x in step.operands):
         return NotImplemented
-    out = low.fresh(y.shape, y.dtype)
-    start, places = 0, []
-    for x in step.operands:
-        shape = x.shape
-        places.append((x, replace(out, offset=start * out.strides[axis], shape=shape)))
-        start += shape[axis]
-    low.define(y, out, _put(low, places))
+    out = low.homes.get(y) or low.fresh(y.shape, y.dtype)
+    low.define(y, out, _put(low, list(zip(step.operands, parts_of(out, step)))))
     return None
+
+
+def parts_of(out: View, step: Step) -> list[View]:
+    """Where the operands lie in what they are put together to."""
+    axis, start, places = step.params["axis"] % len(out.shape), 0, []
+    for x in step.operands:
+        at = out.offset + start * out.strides[axis]
+        places.append(replace(out, offset=at, shape=np.shape(x)))
+        start += np.shape(x)[axis]
+    return places
 
 
 def _put(low: Lowering, places: list[tuple[Any, View]]) -> int:
@@ -46,7 +50,9 @@ def _put(low: Lowering, places: list[tuple[Any, View]]) -> int:
             low.define(x, place, k + 1)
             ready = max(ready, k + 1)
         else:
-            copies += copied(low.memory(x), place)
+            view = low.memory(x)
+            ready = max(ready, low.when(x))
+            copies += copied(view, place) if view != place else []
     return low.append(copies) if copies else ready
 
 

@@ -55,14 +55,15 @@ def _product(low: Lowering, step: Step, la: Any, lb: Any, ly: Any) -> Any:
         for label, n in zip(labels, v.shape):
             size[label] = max(size.get(label, 1), n)
     lane = low.lane_of(step, la, lb)
-    if lane is not None and size[lane] == 1:
+    alone = all(size[k] == 1 for k in size if k not in ly)
+    if (lane is not None and size[lane] == 1) or (alone and y in low.targets):
         target, lane = low.targets.pop(y, None), None
         if target is not None:  # the sum of one sample, added to the others'
             _product(low, step, la, lb, ly)
             low.append(points([low.memory(y)], lambda x: x, target, "add"))
             low.targets[y] = target
             return None
-    if all(size[k] == 1 for k in size if k not in ly):
+    if alone:
         # Nothing is added up: a product at every point.
         seen = [
             replace(v, shape=y.shape, strides=tuple(
@@ -99,15 +100,21 @@ def _product(low: Lowering, step: Step, la: Any, lb: Any, ly: Any) -> Any:
             return None
         _nest_in_lanes(low, y, a, b, out, strides, size, parts, lane, fresh)
         return None
+    if None in merged and work > SMALL:
+        order = lambda part, s: sorted(part, key=lambda k: -s.get(k, 0))
+        rows, columns = order(rows, strides[2]), order(columns, strides[2])
+        a, strides[0] = _in_order(low, a, strides[0], [*stack, *rows, *summed], size)
+        b, strides[1] = _in_order(low, b, strides[1], [*stack, *summed, *columns], size)
+        merged = [_joined(part, size, strides) for part in (rows, summed, columns)]
     rows_, summed_, columns_ = merged
     each = work // max(math.prod(size[k] for k in stack), 1)
     blocks = None
     if rows_ and summed_ and columns_:
-        blocks = in_blocks((a, b, out), strides, size, stack, merged)
-        if blocks and stack and each <= MOST:
+        blocks = in_blocks((a, b, out), strides, size, stack, merged, not fresh)
+        if blocks and (low.near or (stack and each <= MOST)):
             low.define(y, out, low.append(blocks))
             return None
-    if rows_ and summed_ and columns_ and not stack and each > MOST:
+    if fresh and rows_ and summed_ and columns_ and not stack and each > MOST:
         panels = in_panels(a, b, out, rows_, summed_, columns_)
         if panels:
             low.define(y, out, low.append(panels))
@@ -126,7 +133,7 @@ def _product(low: Lowering, step: Step, la: Any, lb: Any, ly: Any) -> Any:
 
             gemm: Any = Gemm(
                 access(out, strides[2]), access(a, strides[0]), access(b, strides[1]),
-                m, k, n, ldc, lda, ldb, ta, tb,
+                m, k, n, ldc, lda, ldb, ta, tb, not fresh,
             )  # fmt: skip
             for label in reversed(stack):
                 gemm = Loop(vars_[label], [gemm])
@@ -135,8 +142,20 @@ def _product(low: Lowering, step: Step, la: Any, lb: Any, ly: Any) -> Any:
     if blocks:
         low.define(y, out, low.append(blocks))
         return None
-    _as_nest(low, y, a, b, out, strides, size, stack, rows, columns, summed)
+    _as_nest(low, y, a, b, out, strides, size, stack, rows, columns, summed, fresh)
     return None
+
+
+def _in_order(
+    low: Lowering, v: View, strides: dict[Any, int], order: list[Any], size: dict[Any, int]
+) -> tuple[View, dict[Any, int]]:
+    """A copy with its axes in this order, so that several are one."""
+    there = [k for k in order if strides.get(k)]
+    shape = tuple([size[k] for k in there])
+    to = low.side_by_side(shape, v.buffer.dtype)
+    of = replace(v, shape=shape, strides=tuple([strides[k] for k in there]))
+    low.append(copied(of, to))
+    return to, dict(zip(there, to.strides))
 
 
 def _in_lanes(
@@ -326,7 +345,7 @@ def _matrix(row: int, column: int, rows: int, columns: int) -> tuple[int, bool] 
 def _as_nest(
     low: Lowering, y: Abstract, a: View, b: View, out: View, strides: list[dict[Any, int]],
     size: dict[Any, int], stack: list[Any], rows: list[Any], columns: list[Any],
-    summed: list[Any],
+    summed: list[Any], fresh: bool,
 ) -> None:  # fmt: skip
     """Loops over all labels; the innermost has unit stride where one does."""
     sa, sb, sy = strides
@@ -355,5 +374,6 @@ def _as_nest(
         nest.stores.append(Store(to, value))
         low.define(y, out, low.append([nest]))
         return
-    nest.sums.append(Sum(to, value, "add", fresh=registers))
-    low.define(y, out, low.append([nest] if registers else [Fill(out.buffer), nest]))
+    nest.sums.append(Sum(to, value, "add", fresh and registers))
+    begin = [Fill(out.buffer)] if fresh and not registers else []
+    low.define(y, out, low.append([*begin, nest]))
