@@ -19,7 +19,7 @@ from ...ops.hyperbolic import SechGrad, SigmoidGrad
 from ...ops.powers import ReciprocalOrGrad, SquareGrad
 from ...ops.precise import log_quotient
 from ...ops.special import GaussGrad, HazardGrad, LogNdtrGrad, NdtrGrad
-from ..expr import Expr
+from ..expr import Expr, const
 from ..functions import errors, gamma, hyperbolic
 from ..functions.exponential import expit, expit_slope
 from ..functions.reals import Real
