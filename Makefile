@@ -29,7 +29,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	@echo "ruff";    $(VENV)/bin/python -m ruff check --quiet .
 	@echo "pyright"; $(VENV)/bin/python -m pyright --warnings
-	@echo "pytest";  $(ONE_THREAD) $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
+	@echo "pytest";  $(ONE_THREAD) $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 fuzz: $(VENV)/.test
 	@$(ONE_THREAD) $(VENV)/bin/python -m gradarray.testing.fuzz $(FUZZ_ARGS)
