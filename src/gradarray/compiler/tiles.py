@@ -41,7 +41,6 @@ NEAR = 1 << 19  # bytes, half of the second cache
 LONG = 8  # turns of a loop, from which on sums are kept apart for every sample
 APART = 24576  # bytes of those, which stay in the first cache
 SLAB = 1 << 17  # bytes of the largest value in a slab: some of them stay in a core's cache
-FEW = 4  # chunks, where more would each have their copy of large sums
 TILE = 64  # samples: small enough that a tile stays in cache, and wide enough for four registers
 
 
@@ -227,8 +226,6 @@ def tiled(
         size = tile_size(split.n, split.largest)
     tiles, rest = divmod(split.n, size)
     chunks = chunk_count(tiles, split.worth, sum(v.nbytes for v in sums))
-    if split.slabs and chunks > FEW and sum(v.nbytes for v in sums) * chunks > BIG:
-        chunks = FEW
     each, over = divmod(tiles, chunks) if chunks else (0, tiles)
     copies = chunks + bool(over or rest)
     parts = {v: _copies(view, copies) for v, view in sums.items()}
