@@ -39,11 +39,17 @@ def test_what_needs_values_says_so():
         lambda x: x * float(x[0]),
         lambda x: x[x > 0],
         lambda x: x.numpy(),
-        lambda x: ga.quantile(ga.array([1.0, 2.0]), x),
         lambda x: ga.histogram(x, "sturges"),
     ):
         with pytest.raises(ga.GraphError, match=r"differs from example to example.*ga\.where"):
             ga.vmap(f)(x)
+
+
+def test_places_of_quantiles_may_differ():
+    q = np.array([[0.1, 0.5], [0.25, 1.0]])
+    x = np.array([1.0, 2.0, 5.0])
+    found = ga.vmap(lambda q: ga.quantile(ga.array(x), q))(q)
+    np.testing.assert_allclose(found, np.quantile(x, q), rtol=1e-15)
 
 
 def draw_examples(call):
