@@ -221,8 +221,10 @@ def noisy(
     def moved_as_one(y: Any) -> Any:
         """A Fourier transform rounds by the size of all that it adds up (Higham, 2002, 24.1)."""
         size = float(np.max(np.abs(y), initial=0))
-        by = noise * np.finfo(y.dtype).eps * size * rng.standard_normal(y.shape)
-        return (y + by).astype(y.dtype)
+        by = rng.standard_normal(y.shape)
+        if y.dtype.kind == "c":
+            by = by + 1j * rng.standard_normal(y.shape)
+        return (y + noise * np.finfo(y.dtype).eps * size * by).astype(y.dtype)
 
     values: dict[Abstract, Any] = dict(program.constants)
     values.update(zip(program.inputs, map(moved, inputs), strict=True))
