@@ -1,5 +1,6 @@
 """Settings shared by the tests and by the examples in docstrings."""
 
+import difflib
 import os
 import re
 from collections.abc import Callable
@@ -58,8 +59,13 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         text = re.sub(r"(at \w+\.py):\d+", r"\1:NN", text)
         if request.config.getoption("--update-golden"):
             path.write_text(text, encoding="utf-8")
-        assert text == path.read_text(encoding="utf-8"), (
-            f"{path.name} differs; if it should, run pytest --update-golden and read the diff"
-        )
+        kept = path.read_text(encoding="utf-8")
+        if text != kept:
+            lines = difflib.unified_diff(kept.splitlines(), text.splitlines(), n=1, lineterm="")
+            pytest.fail(
+                f"{path.name} differs; if it should, run pytest --update-golden and read the "
+                "diff:\n" + "\n".join([*lines][:80]),
+                pytrace=False,
+            )
 
     return compare

@@ -83,7 +83,7 @@ ga.load(saved(make()), into=make(2))
 ga.load(saved(make()), into=ga.Sequential(nn.Linear(2, 4)))
 ga.load(weights_only())
 ga.load(truncated())
-ga.load(broken(lambda text: text.replace("nn.Linear", "other.Net")))
+ga.load(broken(lambda text: text.replace("nn.Linear", "nobodys.Unknown")))
 ga.load(broken(lambda text: text.replace('"in_features": 2', '"in_features": 100000000000')))
 ga.train.History().plot()
 """
