@@ -181,6 +181,42 @@ def test_text(cell: Any, n: int) -> None:
     same_training(nn.ModuleDict(parts), loss, ga.array(text))
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 8])
+@pytest.mark.parametrize("n", [37, 64])
+def test_rows_that_a_product_is_added_to(
+    monkeypatch: pytest.MonkeyPatch, n: int, width: int
+) -> None:
+    """Rows looked up in every turn, and a product of a few terms: its sums begin with them."""
+    monkeypatch.setattr(split, "LEAST", 1)
+    words, length = 6, 5
+    text = RNG.integers(0, words, (n, length))
+    table, w = RNG.normal(size=(words, width)), RNG.normal(size=(width, width))
+
+    def loss(table: Any, w: Any) -> Any:
+        rows = ga.moveaxis(ga.take(table, ga.array(text), axis=0), 1, 0)
+
+        def turn(h: Any, x: Any) -> Any:
+            h = ga.tanh(x + h @ w)
+            return h, h
+
+        return (ga.scan(turn, ga.zeros((n, width)), rows)[1] ** 2).sum()
+
+    h, states = np.zeros((n, width)), [np.zeros((n, width))]
+    for t in range(length):
+        h = np.tanh(table[text[:, t]] + h @ w)
+        states.append(h)
+    of_table, of_w, back = np.zeros_like(table), np.zeros_like(w), np.zeros((n, width))
+    for t in reversed(range(length)):
+        h = states[t + 1]
+        slope = (back + 2 * h) * (1 - h * h)
+        np.add.at(of_table, text[:, t], slope)
+        of_w += states[t].T @ slope
+        back = slope @ w.T
+    found = ga.compile(ga.grad(loss, (0, 1)))(ga.array(table), ga.array(w))
+    for y, z in zip(found, (of_table, of_w), strict=True):
+        np.testing.assert_allclose(y.numpy(), z, 1e-12, 1e-12 * np.abs(z).max())
+
+
 @pytest.mark.parametrize("n", [16, 19, 21])  # whole slabs, one sample left, uneven chunks
 def test_attention(n: int) -> None:
     """Large samples, a few at a time: lanes along their own axes."""

@@ -61,6 +61,8 @@ def joined(low: Lowering, step: Step, la: Any, lb: Any, ly: Any) -> bool:
         return False
     if lane in summed:
         return summed == [lane] and _apart(low, y, a, b, size, lane, ly)
+    if y in low.targets:
+        return False  # it is added to what its place holds
     if math.prod(size[k] for k in summed) <= TERMS:
         _few_terms(low, y, a, b, size, summed, ly)
         return True

@@ -58,9 +58,10 @@ def _product(low: Lowering, step: Step, la: Any, lb: Any, ly: Any) -> Any:
     alone = all(size[k] == 1 for k in size if k not in ly)
     if (lane is not None and size[lane] == 1) or (alone and y in low.targets):
         target, lane = low.targets.pop(y, None), None
-        if target is not None:  # the sum of one sample, added to the others'
+        if target is not None:  # the sum of one sample, or of one term, added to the others
             _product(low, step, la, lb, ly)
-            low.append(points([low.memory(y)], lambda x: x, target, "add"))
+            added = points([low.memory(y)], lambda x: x, target, "add")
+            low.define(y, target, low.append(added))
             low.targets[y] = target
             return None
     if alone:
