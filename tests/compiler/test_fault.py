@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.compiler import emit, native
+from gradarray.compiler import ir, native
 from gradarray.compiler.fault import CompilerFault, Refused
 from gradarray.compiler.machine import object_code
 
@@ -45,9 +45,9 @@ def test_broken_text_is_refused_before_code_is_made(what: str) -> None:
 def test_a_fault_carries_what_reproduces_it(monkeypatch: pytest.MonkeyPatch) -> None:
     f = ga.compile(lambda x: ga.sum(ga.exp(x)))
     x = ga.array([1.0, 2.0])
-    whole = emit.Module.text
+    whole = ir.Module.text
     monkeypatch.setattr(
-        emit.Module, "text", lambda self: whole(self).replace("fadd", "fadd nonsense")
+        ir.Module, "text", lambda self: whole(self).replace("fadd", "fadd nonsense")
     )
     with pytest.raises(CompilerFault, match=r"it runs without ga\.compile") as caught:
         f(x)

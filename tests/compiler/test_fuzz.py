@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.compiler import emit, parallel, passes, split
+from gradarray.compiler import nest, parallel, passes, split
 from gradarray.compiler.follow import followed
 from gradarray.testing.fuzz import Tally, fuzz, given
 from gradarray.testing.fuzz.script import KNOBS
@@ -46,8 +46,8 @@ def test_one_pass_fewer_computes_the_same() -> None:
 
 def test_a_bug_is_found_and_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums begin from one: a script of a few lines shows it."""
-    neutral = emit.neutral
-    monkeypatch.setattr(emit, "neutral", lambda how, dtype: neutral(how, dtype) + (how == "add"))
+    neutral = nest.neutral
+    monkeypatch.setattr(nest, "neutral", lambda how, dtype: neutral(how, dtype) + (how == "add"))
     why = next(filter(None, (fuzz(seed, Tally()) for seed in range(100, 110))))
     script = why.split("\n\n", 1)[1]
     assert "difference: compiled" in why and len(script.splitlines()) < 30

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .ir import Writer, element, suffix, vector
+from .ir import Module, Writer, element, suffix, vector
 from .loops import Contract, Turn
 
 SHORT = 4  # turns of a sum that are written one after the other
@@ -15,7 +15,7 @@ SHORT = 4  # turns of a sum that are written one after the other
 class ContractWriter:
     """One Contract as a kernel of (a, b, c), and of further a and b."""
 
-    def __init__(self, module: Any, s: Contract) -> None:
+    def __init__(self, module: Module, s: Contract) -> None:
         self.s, self.target = s, module.target
         self.dtype: np.dtype = s.c.buffer.dtype
         self.w = Writer(module.declared)
@@ -375,7 +375,7 @@ class ContractWriter:
 class TurnWriter(ContractWriter):
     """A matrix turned over, in squares as wide as a register; a kernel of (of, to)."""
 
-    def __init__(self, module: Any, s: Turn) -> None:
+    def __init__(self, module: Module, s: Turn) -> None:
         self.m, self.t, self.target = module, s, module.target
         self.dtype = s.to.buffer.dtype
         self.w = Writer(module.declared)
@@ -405,7 +405,7 @@ class TurnWriter(ContractWriter):
 class SquareWriter(ContractWriter):
     """A square turned over in registers; a kernel of (of, to, of_stride, to_stride) for all."""
 
-    def __init__(self, module: Any, dtype: np.dtype, rows: int, columns: int) -> None:
+    def __init__(self, module: Module, dtype: np.dtype, rows: int, columns: int) -> None:
         self.dtype = dtype
         self.width = n = module.target.lanes(dtype.itemsize)
         self.kind = element(dtype)

@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 
 from ..array import GradArray
-from .emit import attributes
-from .ir import Writer
-from .machine import Loaded, host, object_code
+from .ir import ATTRIBUTES, Writer
+from .machine import Loaded, object_code
 from .objects import DATA, DESCR, FLAGS, HEAD, NDIM, SIZES, slots
 
 DONE, NAN, MISFIT, BUSY = range(4)  # what the gate answers
@@ -138,7 +137,7 @@ def _method() -> Any:
 
 @functools.cache
 def _loaded() -> Loaded:
-    return Loaded(object_code(_text() + attributes(host())), ("gate",), python_symbols())
+    return Loaded(object_code(_text() + ATTRIBUTES), ("gate",), python_symbols())
 
 
 def python_symbols() -> dict[str, int]:

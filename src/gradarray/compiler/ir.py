@@ -1,4 +1,4 @@
-"""LLVM's language as text: a function is written line by line, vectors of any width."""
+"""LLVM's language as text: a module of kernels, functions line by line, vectors of any width."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from . import expr
 from .expr import BOOL, Expr
+from .machine import Target
 
 _NAMES = {"f4": "float", "f8": "double"}
 
@@ -44,6 +45,36 @@ def splat(dtype: np.dtype, raw: bytes, lanes: int) -> str:
     if lanes == 1:
         return one
     return f"splat ({element(dtype)} {one})"
+
+
+# Of functions that are made with care (#0), and of those that are made quickly (#1).
+ATTRIBUTES = """attributes #0 = { nounwind "frame-pointer"="none" }
+attributes #1 = { nounwind "frame-pointer"="none" noinline optnone }
+"""
+
+
+class Module:
+    """The text of one step: its kernels, and the entry that runs them in order."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.declared: set[str] = set()
+        self.kernels: dict[str, str] = {}  # text without the name: name
+        self.bodies: list[str] = []
+        self.routines: set[str] = set()  # of BLAS and LAPACK, that are called
+        self.shares = False  # are there parallel loops?
+
+    def kernel(self, text: str, kind: str) -> str:
+        """The name of the kernel with this text, written once."""
+        name = self.kernels.get(text)
+        if name is None:
+            name = self.kernels[text] = f"{kind}{len(self.kernels)}"
+            self.bodies.append(text.replace("@SELF(", f"@{name}("))
+        return name
+
+    def text(self) -> str:
+        share = ["declare void @share(ptr, i64, ptr, ptr, ptr, i64)"] * self.shares
+        return "\n".join([*self.bodies, *sorted(self.declared), *share]) + "\n"
 
 
 class Writer:

@@ -18,10 +18,10 @@ import numpy as np
 from .. import tree
 from ..array import GradArray, wrap
 from .call import Call, Reads, Unusual, gate_of
-from .emit import attributes
 from .gate import DONE
+from .ir import ATTRIBUTES
 from .lower import View
-from .machine import Loaded, host, object_code
+from .machine import Loaded, object_code
 from .native import LONG, Native
 from .record import Output, Recorded, Slot, is_dynamic
 from .rows import Rows
@@ -202,7 +202,7 @@ def _has_whole_rows(x: np.ndarray) -> bool:
 @functools.cache
 def _loaded() -> Loaded:
     move = ctypes.cast(ctypes.memmove, ctypes.c_void_p).value or 0
-    return Loaded(object_code(_TEXT + attributes(host())), ("move",), {"memmove": move})
+    return Loaded(object_code(_TEXT + ATTRIBUTES), ("move",), {"memmove": move})
 
 
 # Before each batch: the addresses of its rows, or copies of them; where results go.

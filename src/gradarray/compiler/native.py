@@ -13,9 +13,10 @@ from . import cache, loops, pairs, pool, recall, routines
 from .apart import apart
 from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
-from .emit import Entry, Module, attributes
+from .emit import Entry
 from .fault import blamed
 from .hosted import callback, carry_out
+from .ir import ATTRIBUTES, Module
 from .loop_ops import unfinished
 from .loops import Buffer
 from .lower import Host, View, body_of
@@ -70,7 +71,7 @@ class Native:
         self.names += ["commit"] * bool(self.commit)
         for name, body in zip(self.names, every):
             Entry(module, name, (self.own_at, self.own_size)).write(body)
-        self.text = module.text() + attributes(self.target)
+        self.text = module.text() + ATTRIBUTES
         self.routines, self.shares = sorted(module.routines), module.shares
 
     def _load(self, code: bytes) -> None:

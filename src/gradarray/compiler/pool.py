@@ -32,8 +32,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import message
-from .emit import attributes
-from .machine import Loaded, host, object_code
+from .ir import ATTRIBUTES
+from .machine import Loaded, object_code
 
 MOST = 32  # threads
 SPINS = 4000  # looks for work before a worker sleeps, some 50 us
@@ -120,7 +120,7 @@ def _shared() -> Loaded:
     found = {
         name: ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0 for name in _NAMES
     } if libc else {}  # fmt: skip
-    loaded = Loaded(object_code(_text() + attributes(host())), ("share", "words"), found)
+    loaded = Loaded(object_code(_text() + ATTRIBUTES), ("share", "words"), found)
     _words.append(ctypes.CFUNCTYPE(ctypes.c_void_p)(loaded.addresses["words"])() or 0)
     _set("limit", get_threads())
     if hasattr(os, "register_at_fork"):

@@ -20,7 +20,7 @@ from .ir import element
 from .loops import Access, Buffer, Routine, Stretch
 
 if TYPE_CHECKING:
-    from .emit import Module
+    from .ir import Module
 
 LETTERS = {"f4": "s", "f8": "d", "c8": "c", "c16": "z"}
 

@@ -15,9 +15,10 @@ import mpmath
 import numpy as np
 
 from ..compiler import loops
-from ..compiler.emit import Entry, Module, attributes
+from ..compiler.emit import Entry
 from ..compiler.expr import Expr, leaf
 from ..compiler.functions import FUNCTIONS
+from ..compiler.ir import ATTRIBUTES, Module
 from ..compiler.loops import Access, Buffer, Nest, Store, Var
 from ..compiler.machine import Loaded, host, object_code
 from .ulp_cases import CASES, Argument, Case
@@ -38,7 +39,7 @@ def native(fn: Callable[..., Expr], *xs: np.ndarray) -> np.ndarray:
     loops.check([nest])
     module = Module(host())
     Entry(module, "entry").write([nest])
-    code = Loaded(object_code(module.text() + attributes(host())), ("entry",), {})
+    code = Loaded(object_code(module.text() + ATTRIBUTES), ("entry",), {})
     y = np.empty(size, dtype)
     given = [np.ascontiguousarray(x) for x in xs]
     table = np.array([x.ctypes.data for x in (*given, y)], np.int64)
