@@ -24,7 +24,8 @@ from .commit import commit, late_steps, look_at_watched, look_for_nan
 from .expand import expanded
 from .factor import factored
 from .loops import Buffer, Fill
-from .lower import RULES, Host, Lowering, Memory, View, contiguous
+from .lower import RULES, Host, Lowering
+from .memory import Memory, View, contiguous
 from .pairs import paired
 from .program import Program, Step
 from .prune import pruned

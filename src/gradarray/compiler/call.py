@@ -19,7 +19,7 @@ from ..array import GradArray, wrap
 from ..graph import flags
 from .abstract import Abstract
 from .gate import ABSENT, ANY, ITS_DATA, ITS_GRADIENT, THERE, Gate, Record
-from .lower import View
+from .memory import View
 from .native import LONG, Native, Work
 from .objects import ALIGNED, CONTIGUOUS, OWNED, WRITEABLE, slots
 from .record import Output, Recorded, Slot, Static, is_dynamic

@@ -15,8 +15,10 @@ import numpy as np
 
 from . import expr
 from .abstract import Abstract
+from .group import Group
 from .loops import Access, Buffer, Check, Nest, Store
-from .lower import Group, Lowering, Memory, View
+from .lower import Lowering
+from .memory import Memory, View
 from .program import Program, Step
 
 

@@ -24,8 +24,8 @@ import numpy as np
 from .. import tree
 from ..errors import message
 from . import pool
-from .lower import View
 from .machine import object_code
+from .memory import View
 from .native import ALIGN
 from .record import Output
 

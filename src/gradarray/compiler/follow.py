@@ -39,7 +39,8 @@ from .loops import (
     While,
     parts,
 )  # fmt: skip
-from .lower import Host, View
+from .lower import Host
+from .memory import View
 
 if TYPE_CHECKING:
     from .native import Native

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .lower import Host, View
+from .lower import Host
+from .memory import View
 
 if TYPE_CHECKING:
     from .native import Work

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,10 +18,11 @@ from ..algebra import Elementwise
 from . import expr, passes
 from .abstract import Abstract
 from .expr import Expr
-from .loops import Access, Buffer, Loop, Nest, Store, Sum, Turn, Var
+from .group import Group
+from .loops import Access, Buffer, Loop, Turn, Var
+from .memory import Memory, View, contiguous, turned_over
 from .program import Program, Step
 from .scalar import Scalar, Unsupported, as_scalar
-from .watch import Doubt, Failure, Indices, Watch
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,77 +30,6 @@ SMALL = 8192  # multiplications below which a product is a nest, not a call of B
 TERMS = 2  # of a product that is written out at every point
 SHARED = 4  # operations that may be carried out once more where a value is needed
 MOST_LOADS = 24  # arrays that one nest goes along at a time
-
-
-@dataclass(frozen=True)
-class View:
-    """Where the values of an array lie."""
-
-    buffer: Buffer
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    outer: tuple[tuple[Var, int], ...] = ()  # how the place moves with loops around
-
-    def broadcast(self, shape: tuple[int, ...]) -> View:
-        extra = len(shape) - len(self.shape)
-        strides = [
-            0 if have == 1 and want != 1 else s
-            for have, want, s in zip(self.shape, shape[extra:], self.strides)
-        ]
-        return replace(self, shape=shape, strides=(*[0] * extra, *strides))
-
-    @property
-    def contiguous(self) -> bool:
-        return all(n == 1 or s == t for n, s, t in zip(
-            self.shape, self.strides, contiguous(self.shape)))  # fmt: skip
-
-    def access(self, axes: Sequence[Var]) -> Access:
-        pairs = tuple((v, s) for v, s in zip(axes, self.strides) if s and v.extent > 1)
-        return Access(self.buffer, self.offset, pairs + self.outer)
-
-
-def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
-    strides, size = [], 1
-    for n in reversed(shape):
-        strides.append(size)
-        size *= n
-    return tuple(strides[::-1])
-
-
-def turned_over(v: Abstract) -> View:
-    """Memory for a matrix with its columns side by side."""
-    return View(Buffer(v.size, v.dtype), 0, v.shape, (1, v.shape[0]))
-
-
-@dataclass(eq=False)
-class Group:
-    """What is computed at every point of one box."""
-
-    shape: tuple[int, ...]
-    values: dict[Abstract, Expr] = field(default_factory=dict)
-    loads: dict[Any, Expr] = field(default_factory=dict)  # (buffer, offset, strides): leaf
-    views: list[View] = field(default_factory=list)  # by the number of the leaf
-    stores: list[tuple[View, Expr]] = field(default_factory=list)
-    sums: list[tuple[View, Expr, str, bool]] = field(default_factory=list)  # .., combine, fresh
-    summed: tuple[int, ...] | None = None  # the axes of the sums
-    lane: int | None = None  # the axis that lanes go along, where it is known
-    names: dict[str, int] = field(default_factory=dict)  # of the ops that meet here; how often
-
-    def leaf(self, view: View) -> Expr:
-        view = view.broadcast(self.shape)
-        key = (view.buffer, view.offset, view.strides, view.outer)
-        known = self.loads.get(key)
-        if known is None:
-            known = self.loads[key] = expr.leaf(len(self.views), view.buffer.dtype)
-            self.views.append(view)
-        return known
-
-    @property
-    def kept(self) -> set[Expr]:
-        """All that is computed for what is stored or summed."""
-        roots = [*(e for _, e in self.stores), *(one[1] for one in self.sums)]
-        return set(expr.topological(roots))
 
 
 @dataclass(eq=False)
@@ -124,55 +54,6 @@ def rule(*ops: Any) -> Callable[[F], F]:
         return fn
 
     return declare
-
-
-class Memory:
-    """The buffers that a lowering makes, beside those in the arena."""
-
-    def __init__(self) -> None:
-        self.inputs: list[Buffer] = []
-        self.constants: list[Buffer] = []
-        self.host_reasons: dict[str, str] = {}
-        self.status: Buffer | None = None  # where a loop that was not finished says so
-        self.watched: list[Watch] = []
-        self.turned: set[Abstract] = set()  # matrices that are only read turned over
-
-    def unfinished(self) -> Access:
-        """Where a loop writes its limit if it would have gone on."""
-        if self.status is None:
-            self.status = self.constant(np.zeros(1, np.int64)).buffer
-        return Access(self.status)
-
-    def watch(self, count: int, op: str) -> Buffer:
-        """Where the least and the greatest index that an op is given for a length are kept."""
-        return self._watched(lambda cells: Indices(cells, op, count), Indices.fresh)
-
-    def alarm(self, op: str) -> Access:
-        """Where it is noted that an operation on a matrix failed."""
-        return Access(self._watched(lambda cells: Failure(cells, op)))
-
-    def doubt(self) -> Access:
-        """Where it is noted that what was computed is not to be trusted."""
-        return Access(self._watched(lambda cells: Doubt(cells, "")))
-
-    def _watched(
-        self, kind: Callable[[Buffer], Watch], fresh: tuple[int, ...] = Watch.fresh
-    ) -> Buffer:
-        buffer = self.constant(np.array(fresh, np.int64)).buffer
-        self.watched.append(kind(buffer))
-        return buffer
-
-    def given(self, v: Abstract) -> View:
-        buffer = Buffer(v.size, v.dtype, "given", index=len(self.inputs))
-        self.inputs.append(buffer)
-        return View(buffer, 0, v.shape, contiguous(v.shape))
-
-    def constant(self, data: np.ndarray) -> View:
-        shape = np.shape(data)
-        data = np.ascontiguousarray(data)  # of one axis at least
-        buffer = Buffer(data.size, data.dtype, "constant", data=data)
-        self.constants.append(buffer)
-        return View(buffer, 0, shape, contiguous(shape))
 
 
 class Lowering:
@@ -485,84 +366,3 @@ class Lowering:
         at = self.append(Host(step, first, results))
         for value, view in zip(step.values, results):
             self.define(value, view, at)
-
-
-# Groups as nests ----------------------------------------------------------------------------------
-
-
-def statements(group: Group) -> list[Any]:
-    """The nest of a group, its axes merged where memory allows.
-
-    Vector lanes go along the axis that most of the memory lies along; sums are taken in the
-    innermost loops, so that registers hold them.
-    """
-    if math.prod(group.shape) == 0 and not group.sums:
-        return []
-    summed = set(group.summed or ()) if group.sums else set()
-    points = [*group.views, *(v for v, _ in group.stores)]
-    every = [*points, *(v for v, *_ in group.sums)]
-    axes = range(len(group.shape))
-    lane = group.lane
-    if lane is None or group.shape[lane] == 1:
-        lane = max(
-            (a for a in axes if group.shape[a] > 1),
-            key=lambda a: (
-                sum(v.strides[a] == 1 for v in points),
-                sum(v.strides[a] == 1 for v, *_ in group.sums),
-                group.shape[a] >= 8, a,
-            ),
-            default=None,
-        )
-    order = [a for a in axes if a not in summed and a != lane]
-    tail = [a for a in axes if a in summed and a != lane]
-    if lane is not None:
-        # Lanes that are summed are summed last; others stay apart, and all sums are inside.
-        order = [*order, *tail, lane] if lane in summed or not summed else [*order, lane, *tail]
-    merged = _merged(group.shape, order, every, summed)
-    vars_ = [Var(extent) for extent, _ in merged]
-    lanes = [v for v, (_, a) in zip(vars_, merged) if a == lane]
-
-    def access(view: View) -> Access:
-        pairs = tuple(
-            (var, view.strides[a]) for var, (_, a) in zip(vars_, merged) if view.strides[a]
-        )
-        return Access(view.buffer, view.offset, pairs + view.outer)
-
-    loads = {leaf: access(view) for leaf, view in zip(group.loads.values(), group.views)}
-    label = ", ".join(name if n == 1 else f"{n} {name}" for name, n in group.names.items())
-    nest = Nest(vars_, loads, label=label, lane=lanes[0] if lanes else None)
-    nest.stores = [Store(access(view), e) for view, e in group.stores]
-    nest.sums = [Sum(access(view), e, combine, fresh) for view, e, combine, fresh in group.sums]
-    return [nest]
-
-
-def _merged(
-    shape: tuple[int, ...], order: list[int], views: list[View], summed: set[int]
-) -> list[tuple[int, int]]:
-    """(extent, axis whose strides hold) for the loops, neighbours joined where strides allow."""
-    out: list[tuple[int, int]] = []
-    for a in order:
-        if shape[a] == 1:
-            continue
-        if out:
-            extent, outer = out[-1]
-            fits = all(v.strides[outer] == v.strides[a] * shape[a] for v in views)
-            if fits and (outer in summed) == (a in summed):
-                out[-1] = (extent * shape[a], a)
-                continue
-        out.append((shape[a], a))
-    return out
-
-
-def body_of(items: Sequence[Any]) -> list[Any]:
-    """The statements of groups and of what stands between them."""
-    out: list[Any] = []
-    for item in items:
-        if isinstance(item, Group):
-            out += statements(item)
-        elif isinstance(item, list):
-            out += item
-        else:
-            out.append(item)
-    return out
-

@@ -20,8 +20,8 @@ from ..array import GradArray, wrap
 from .call import Call, Reads, Unusual, gate_of
 from .gate import DONE
 from .ir import ATTRIBUTES
-from .lower import View
 from .machine import Loaded, object_code
+from .memory import View
 from .native import LONG, Native
 from .record import Output, Recorded, Slot, is_dynamic
 from .rows import Rows

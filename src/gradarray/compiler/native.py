@@ -15,12 +15,14 @@ from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
 from .emit import Entry
 from .fault import blamed
+from .group import body_of
 from .hosted import callback, carry_out
 from .ir import ATTRIBUTES, Module
 from .loop_ops import unfinished
 from .loops import Buffer
-from .lower import Host, View, body_of
+from .lower import Host
 from .machine import Loaded, host, object_code, object_name
+from .memory import View
 from .parallel import in_chunks
 from .program import Program
 

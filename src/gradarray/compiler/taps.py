@@ -26,8 +26,10 @@ from ..ops.pool import (
 from .abstract import Abstract
 from .expand import expansion, inner
 from .expr import const, make, select
+from .group import Group, statements
 from .loops import Fill
-from .lower import Group, Lowering, View, rule, statements
+from .lower import Lowering, rule
+from .memory import View
 from .program import Step
 from .rules.points import points
 from .rules.windows import all_taps, padded, seen

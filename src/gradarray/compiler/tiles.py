@@ -14,18 +14,11 @@ from ..ops.contract import MatMulGrad
 from ..ops.shape import TransposeGrad
 from .abstract import Abstract
 from .expr import cast, leaf, make
+from .group import Group, body_of, statements
 from .loops import Access, Buffer, Fill, Loop, Nest, Sum, Var, accesses, walk
-from .lower import (
-    Group,
-    Lowering,
-    Memory,
-    View,
-    body_of,
-    contiguous,
-    statements,
-    turned_over,
-)
+from .lower import Lowering
 from .machine import host
+from .memory import Memory, View, contiguous, turned_over
 from .merge import merged
 from .program import Program, Step
 from .rules.narrow import add_to

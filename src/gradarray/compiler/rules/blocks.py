@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..loops import Access, Buffer, Contract, Loop, Turn, Var
-from ..lower import View
+from ..memory import View
 from .points import copied
 
 LEAST = 256  # multiplications of one product that are worth a block

@@ -17,7 +17,8 @@ import numpy as np
 from ...ops.columns import Geometry
 from ...ops.conv import ConvGrad, ConvTransposeGrad, ConvWeightGrad
 from ..loops import Access, Buffer, Contract, Fill, Loop, Turn, Var
-from ..lower import Lowering, View, contiguous, rule
+from ..lower import Lowering, rule
+from ..memory import View, contiguous
 from ..program import Step
 from ..scalar import Unsupported
 from .points import copied

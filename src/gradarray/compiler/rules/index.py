@@ -19,7 +19,8 @@ from ..abstract import Abstract
 from ..expand import expansion, inner
 from ..expr import cast, leaf, make
 from ..loops import Access, Fill, Nest, Store, Sum, Var
-from ..lower import Lowering, View, rule
+from ..lower import Lowering, rule
+from ..memory import View
 from ..program import Step
 from ..scalar import Unsupported
 from ..taken import AddedUp, InRange, Taken

@@ -12,7 +12,8 @@ from ...ops.join import ConcatenateGrad, StackGrad
 from ..abstract import Abstract
 from ..expr import cast
 from ..loops import Fill
-from ..lower import Lowering, View, rule
+from ..lower import Lowering, rule
+from ..memory import View
 from ..program import Step
 from .points import copied, points
 from .views import indexed

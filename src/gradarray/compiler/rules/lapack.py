@@ -18,8 +18,10 @@ from ...ops.factor import CholeskyGrad, QRGrad
 from ...ops.linsolve import InvGrad, SolveGrad, SolveTriangularGrad
 from ...ops.singular import SVDGrad, SvdvalsGrad
 from ..expr import Expr, cast, const, make, select
+from ..group import Group, statements
 from ..loops import Access, Alarm, Buffer, Loop, Stretch, Var
-from ..lower import Group, Lowering, View, rule, statements
+from ..lower import Lowering, rule
+from ..memory import View
 from ..program import Step
 from ..routines import Work, letter, routine
 from ..scalar import Scalar, Unsupported, apply

@@ -18,7 +18,9 @@ import numpy as np
 
 from ..abstract import Abstract
 from ..expr import make
-from ..lower import TERMS, Group, Lowering, View
+from ..group import Group
+from ..lower import TERMS, Lowering
+from ..memory import View
 from ..program import Step
 from ..scalar import Scalar
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..loops import Access, Buffer, Contract, Loop, Turn, Var
-from ..lower import View
 from ..machine import host
+from ..memory import View
 from .points import copied
 
 REGISTERS = 4  # in a row of a panel

@@ -14,8 +14,10 @@ from ...ops.control import AliasGrad, TrustGrad
 from ...ops.create import CopyGrad
 from ...ops.shape import AsTypeGrad
 from ..expr import BOOL, Expr, make
+from ..group import Group, statements
 from ..loops import Access, Alarm
-from ..lower import Group, Lowering, View, rule, statements
+from ..lower import Lowering, rule
+from ..memory import View
 from ..program import Step
 
 

@@ -14,8 +14,9 @@ from ...ops.einsum import ContractGrad
 from ..abstract import Abstract
 from ..expr import leaf, make
 from ..loops import Access, Buffer, Contract, Fill, Gemm, Loop, Nest, Store, Sum, Turn, Var
-from ..lower import SMALL, Lowering, View, rule
+from ..lower import SMALL, Lowering, rule
 from ..machine import host
+from ..memory import View
 from ..program import Step
 from ..scalar import Unsupported
 from .blocks import LEAST, MOST, in_blocks

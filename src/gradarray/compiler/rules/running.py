@@ -12,7 +12,8 @@ from ...ops.running import CumArgGrad, LogCumSumExpGrad
 from ...ops.scan import CumProdGrad, CumSumGrad, LinearRecurrenceGrad
 from ..expr import Expr, cast, make, select
 from ..loops import Loop, Var
-from ..lower import Lowering, View, rule
+from ..lower import Lowering, rule
+from ..memory import View
 from ..program import Step
 from ..scalar import Scalar, Unsupported, apply
 from .points import points

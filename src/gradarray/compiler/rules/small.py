@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..expr import make
+from ..group import Group, statements
 from ..loops import Alarm
-from ..lower import Group, Lowering, View, statements
+from ..lower import Lowering
+from ..memory import View
 from ..program import Step
 from ..scalar import Scalar, as_scalar
 from .points import anywhere

@@ -25,7 +25,8 @@ from ..abstract import Abstract
 from ..expand import expansion
 from ..expr import cast, const, leaf, make
 from ..loops import Access, Buffer, Loop, Nest, Search, Sort, Store, Var
-from ..lower import Lowering, View, rule
+from ..lower import Lowering, rule
+from ..memory import View
 from ..program import Step
 from ..scalar import Unsupported
 from ..sorting import key_of, key_type

@@ -11,7 +11,8 @@ from typing import Any
 from ...ops.indexing import IndexGrad
 from ...ops.join import SplitGrad, UnstackGrad
 from ...ops.shape import BroadcastToGrad, ExpandDimsGrad, ReshapeGrad, TransposeGrad
-from ..lower import Lowering, View, contiguous, rule
+from ..lower import Lowering, rule
+from ..memory import View, contiguous
 from ..program import Step
 
 

@@ -14,7 +14,8 @@ from ...ops.columns import Geometry
 from ...ops.unfold import FoldGrad, UnfoldGrad
 from ..expr import const, make
 from ..loops import Fill
-from ..lower import Lowering, View, rule
+from ..lower import Lowering, rule
+from ..memory import View
 from ..program import Step
 from .points import copied, filled, points
 
