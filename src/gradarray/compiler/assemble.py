@@ -17,6 +17,7 @@ from . import (
     simplify_pool,
     simplify_reshape,
     split_loops,
+    split_rules,
     taps,
 )
 from .abstract import Abstract
@@ -39,7 +40,8 @@ from .watch import Watch
 
 # Imported for what they declare.
 _DECLARED = (
-    expansions, matrices, rules, simplify_gather, simplify_pool, simplify_reshape, split_loops, taps
+    expansions, matrices, rules, simplify_gather, simplify_pool, simplify_reshape, split_loops,
+    split_rules, taps,
 )
 
 
