@@ -52,7 +52,7 @@ def user_place() -> tuple[str, int]:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not _is_ours(name):
+        if not is_ours(name):
             return name, frame.f_lineno
         frame = frame.f_back
     return "", 0
@@ -74,7 +74,7 @@ def user_line() -> str:
 
 
 @functools.cache
-def _is_ours(name: str) -> bool:
+def is_ours(name: str) -> bool:
     """A file that no user wrote: of the package, of NumPy, of Python, or a generated one."""
     if name.startswith((PACKAGE, "<gradarray", *_PEERS)):
         return True

@@ -1,0 +1,1 @@
+"""The glass: how a value and its derivative came about, for people to see."""

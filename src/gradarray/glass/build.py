@@ -1,0 +1,267 @@
+"""From a recorded value, and what a `Keeper` saw of its making, to a story."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import graph
+from ..array import GradArray, wrap
+from ..graph import Grad, Leaf
+from ..nn.parameter import Parameter
+from ..ops.control import AliasGrad
+from ..record import NotKept, PickGrad
+from ..transforms.pull import run_raw
+from .names import Names, named
+from .record import Keeper, Made, kept
+from .story import Row, Story, Term
+
+Source = tuple[Any, int]  # a node, or the Made of what is on no graph; and which of its results
+
+
+class Builder:
+    """Collects what a value was made of."""
+
+    def __init__(self, root: GradArray, keeper: Keeper | None, title: str) -> None:
+        self.root, self.keeper, self.title = root, keeper, title
+        self.rows: dict[Any, Row] = {}
+        self.alias: dict[Grad, Grad] = {}
+
+    def made(self, one: Any) -> Made | None:
+        """What was seen when a value was made."""
+        if isinstance(one, Made):
+            return one
+        own = None if self.keeper is None else self.keeper.nodes.get(one)
+        return own or kept(one)[0]
+
+    def called(self, x: Any) -> str:
+        """What the user calls a constant or a leaf."""
+        for keeper in (self.keeper, *[kept(n)[1] for n, _ in self.rows if isinstance(n, Grad)]):
+            if keeper is not None and keeper.names.get(id(x)):
+                return keeper.names[id(x)]
+        return ""
+
+    # Where values come from -----------------------------------------------------------------------
+
+    def source(self, x: Any) -> Source | None:
+        """The node (or Made) behind an operand; None where it is a constant."""
+        if isinstance(x, tuple):
+            return x
+        while isinstance(x, AliasGrad) and self.made(x) is None and x.parents[0] is not None:
+            x = x.parents[0]  # a transform's own; what comes before it is the user's
+        if isinstance(x, PickGrad):
+            return x.parents[0], x.which
+        return (x, 0) if isinstance(x, Grad) else None
+
+    def operands(self, one: Any) -> list[Any]:
+        """The operands of a node: their sources, or constants."""
+        made = self.made(one)
+        if made is not None:
+            return [x if (s := self.source(x)) is None else s for x in made.operands]
+        plan, out = getattr(one, "plan", None), []
+        where = getattr(plan, "where_saved", {})
+        for k, parent in enumerate(one.parents):
+            if parent is not None:
+                out.append(self.source(parent))
+            elif one.saved is not None and k in where:
+                out.append(one.saved[where[k]])
+            else:
+                out.append(NotKept(one, k))
+        return out
+
+    def collect(self) -> list[Source]:
+        """Everything that the root was made of, oldest first."""
+        start = self.source(self.root._node)
+        assert start is not None
+        seen, stack = {start}, [start]
+        while stack:
+            for x in self.operands(stack.pop()[0]):
+                if isinstance(x, tuple) and x not in seen:
+                    seen.add(x)
+                    stack.append(x)
+        return sorted(seen, key=lambda s: (_age(s[0]), s[1]))
+
+    # Rows -----------------------------------------------------------------------------------------
+
+    def story(self, seed: Any) -> Story:
+        """The rows, with what a sweep that starts from `seed` leaves at each."""
+        sources = self.collect()
+        mades = {s: self.made(s[0]) for s in sources}
+        own = named([m for m in dict.fromkeys(mades.values()) if m is not None], self.title)
+        self.names = Names(set(own.values()))
+        for source in sources:
+            self.rows[source] = self._row(source, mades[source], own)
+        self._fill_in(sources)
+        start = self.source(self.root._node)
+        assert start is not None
+        result = self.rows[start]
+        if result.value is None:
+            result.value = self.root._data
+        self._sweep(seed)
+        for row in self.rows.values():
+            row.symbol = f"∂{result.name}/∂{row.name}"
+        return Story(self._in_order(), result)
+
+    def _row(self, source: Source, made: Made | None, own: dict[Made, str]) -> Row:
+        one, which = source
+        if isinstance(one, Leaf) or (made is None and isinstance(one, AliasGrad)):
+            return self._leaf(one)
+        operands = [self._operand(x) for x in self.operands(one)]
+        name = own.get(made, "") if made is not None else ""
+        row = Row(
+            self.names.own(name) if name else self.names.new(),
+            "result",
+            op=type(one) if made is None else made.op,
+            operands=operands,
+            params=(one.params if made is None else made.params) or {},
+            node=one if isinstance(one, Grad) else None,
+        )
+        several = isinstance(one.metas[0], list) if made is None and one.metas else (
+            made is not None and type(made.y) is tuple
+        )
+        if several:
+            others = [r for s, r in self.rows.items() if s[0] is one]
+            row.which, row.siblings = which, [*others, row]
+            for other in others:
+                other.siblings = row.siblings
+        if made is not None:
+            row.value = made.result(which)
+            row.made = made
+        elif one.form is not None:
+            row.form = one.form
+        return row
+
+    def _leaf(self, node: Any) -> Row:
+        handle = node.handle() if isinstance(node, Leaf) else None
+        if handle is not None and handle._node is not node:
+            handle = None  # bound to something else since
+        name = self.called(node)
+        kind = "parameter" if isinstance(handle, Parameter) else "input"
+        return Row(
+            self.names.own(name) if name else self.names.new("x"),
+            kind,
+            value=None if handle is None else handle._data,
+            form=node.form,
+            node=node,
+        )
+
+    def _operand(self, x: Any) -> Any:
+        """The row of an operand; constants with axes are rows of their own."""
+        if isinstance(x, tuple):
+            return self.rows[x]
+        if isinstance(x, NotKept) or not getattr(x, "ndim", 0):
+            return x
+        row = self.rows.get(("constant", id(x)))
+        if row is None:
+            name = self.called(x)
+            row = Row(self.names.own(name) if name else self.names.new("c"), "constant", value=x)
+            self.rows["constant", id(x)] = row
+        return row
+
+    def _in_order(self) -> list[Row]:
+        """What comes from outside stands before its first use."""
+        out: dict[Row, None] = {}
+        for row in self.rows.values():
+            if row.kind != "result":
+                continue
+            for x in row.operands:
+                if isinstance(x, Row):
+                    out.setdefault(x)
+            out.setdefault(row)
+        rows = list(out)
+        for k, row in enumerate(rows):
+            row.number = k
+        return rows
+
+    # Values that no one saw -----------------------------------------------------------------------
+
+    def _fill_in(self, sources: list[Source]) -> None:
+        """Values of a graph that nobody watched: from what rules keep, or computed again."""
+        for source in sources:
+            row = self.rows[source]
+            node, plan = row.node, getattr(row.node, "plan", None)
+            if node is None or plan is None or node.saved is None:
+                continue
+            for k, at in getattr(plan, "where_saved", {}).items():
+                x = row.operands[k]
+                if isinstance(x, Row) and x.value is None:
+                    x.value = node.saved[at]
+            if row.value is None and getattr(plan, "keep_y", False):
+                y = node.saved[len(plan.keep)]
+                row.value = y if row.which is None else y[row.which]
+        for source in sources:
+            row = self.rows[source]
+            made = self.made(source[0]) if not isinstance(source[0], str) else None
+            if made is not None:
+                for x, raw in zip(row.operands, made.raw, strict=True):
+                    if isinstance(x, Row) and x.value is None:
+                        x.value = raw
+            elif row.kind == "result" and row.value is None:
+                self._compute_again(row)
+
+    def _compute_again(self, row: Row) -> None:
+        given = [x.value if isinstance(x, Row) else x for x in row.operands]
+        if any(x is None or isinstance(x, NotKept) for x in given) or row.op is None:
+            return
+        if not hasattr(row.op, "operand_names"):  # a whole function
+            return
+        with np.errstate(all="ignore"):
+            y = row.op.forward(*given, **row.params)
+        row.value = y if row.which is None else y[row.which]
+
+    # The sweep ------------------------------------------------------------------------------------
+
+    def _sweep(self, seed: Any) -> None:
+        root: Any = self.root._node
+        order, _ = graph.ancestry([root])
+        if any(node.saved is None for node in order):
+            return
+        watcher = _Passing()
+        with graph.watching(watcher):
+            arrived = run_raw(order, {root: seed}, None)
+        self._arrive(root, seed)
+        for node, bar in arrived.items():
+            self._arrive(node, bar)
+        for node, came, went in watcher.seen:
+            source = self.source(node)
+            if source is None or source[0] is not node:
+                continue  # an alias: its uses are those of the value behind it
+            rows = [r for s, r in self.rows.items() if s[0] is node]
+            for row in rows:
+                row.came = came
+                row.adjoint = came if row.which is None else came[row.which]
+            for k, (parent, bar) in enumerate(zip(node.parents, went, strict=True)):
+                if parent is None or bar is None:
+                    continue
+                behind = self.source(parent)
+                to = self.rows.get(behind)
+                if to is not None:
+                    to.terms.append(Term(to, rows[0], k, bar))
+
+    def _arrive(self, node: Any, bar: Any) -> None:
+        source = self.source(node)
+        row = self.rows.get(source)
+        if row is not None and row.which is None:
+            row.adjoint = row.came = bar
+
+
+class _Passing:
+    """A watcher of one sweep."""
+
+    def __init__(self) -> None:
+        self.sweeping = 0
+        self.seen: list[tuple[Any, Any, Any]] = []
+
+    def forward(self, op: Any, raw: Any, params: Any, y: Any) -> None:
+        pass
+
+    def recorded(self, node: Any) -> None:
+        pass
+
+    def passed(self, node: Any, came: Any, went: Any, direction: str) -> None:
+        self.seen.append((node, came, went))
+
+
+def _age(one: Any) -> int:
+    return one.number if isinstance(one, Made) else one.seq

@@ -1,0 +1,202 @@
+"""The full record of a run: every op, what went in, what came out, and who asked for it.
+
+The graph itself keeps only what derivative rules name. A `Keeper` watches a run and keeps the
+rest: operands that are constants, results that no rule needs, the user's lines and layers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import weakref
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from .. import graph, registry
+from ..array import GradArray
+from ..errors import PACKAGE, is_ours
+from ..graph import Grad, Leaf, mode
+
+
+class Spot(NamedTuple):
+    """An instruction in a user's function that is running: `frame` tells its calls apart."""
+
+    code: CodeType
+    instruction: int
+    line: int
+    frame: int
+
+
+class Made:
+    """One op that was carried out.
+
+    `operands` holds, for each, a `Made` (with the number of the result), a node that was there
+    before, or a constant.
+    """
+
+    __slots__ = (
+        "__weakref__", "layers", "model", "number", "op", "operands", "params", "raw", "spots",
+        "sweeping", "within", "y",
+    )  # fmt: skip
+
+    def __init__(self, op: type[Grad], raw: list[Any], params: dict[str, Any], y: Any) -> None:
+        self.op, self.raw, self.params, self.y = op, list(raw), params, y
+        self.number = graph.next_seq()  # in the order of nodes
+        self.operands: list[Any] = []
+        self.spots: tuple[Spot, ...] = ()  # the user's functions, the innermost first
+        self.within: tuple[str, ...] = ()  # functions of the library between them and the op
+        self.model, self.layers = None, ()
+        self.sweeping = False
+
+    def result(self, which: int) -> Any:
+        return self.y[which] if type(self.y) is tuple else self.y
+
+
+class Keeper:
+    """A watcher that keeps what every op of its thread took and gave."""
+
+    def __init__(self, floor: FrameType | None = None) -> None:
+        self.sweeping = 0
+        self.nodes: weakref.WeakKeyDictionary[Grad, Made] = weakref.WeakKeyDictionary()
+        self.names: dict[int, str] = {}  # what constants and leaves are called, by id
+        self._named: list[Any] = []  # keeps alive what `names` knows by id
+        self._by_id: dict[int, weakref.ref[Made]] = {}
+        self._floor = floor  # the frame above which the user's functions are told
+        self._last: Made | None = None
+
+    # As a watcher of ops --------------------------------------------------------------------------
+
+    def forward(self, op: Any, raw: list[Any], params: dict[str, Any], y: Any) -> None:
+        """An op was computed; `recorded` says whether it is on a graph."""
+        made = Made(op, raw, params, y)
+        made.operands = [self._origin(x) for x in raw]
+        made.sweeping = bool(self.sweeping)
+        made.spots, made.within = self._spots()
+        if mode.layers:
+            made.model, made.layers = mode.layers[0], mode.layers[1:]
+        for k, part in enumerate(y if type(y) is tuple else (y,)):
+            self._by_id[id(part)] = weakref.ref(made, self._forget(id(part), k))
+        self._name_constants(made)
+        self._last = made
+
+    def recorded(self, node: Grad) -> None:
+        """Its node was made: its parents say where the operands come from."""
+        made, self._last = self._last, None
+        if made is None:
+            return
+        for k, parent in enumerate(node.parents):
+            if parent is not None:
+                made.operands[k] = parent
+                self._name_leaf(parent, made)
+        self.nodes[node] = made
+
+    def passed(self, node: Grad, came: Any, went: Any, direction: str) -> None:
+        """Derivatives of a sweep inside the run: what it computes is seen op by op."""
+
+    # Where values come from -----------------------------------------------------------------------
+
+    def _origin(self, x: Any) -> Any:
+        """(Made, which of its results), or the operand itself where it came from outside."""
+        known = self._by_id.get(id(x))
+        made = None if known is None else known()
+        if made is None:
+            return x
+        if type(made.y) is not tuple:
+            return made, 0
+        return made, next(k for k, part in enumerate(made.y) if part is x)
+
+    def _forget(self, key: int, which: int) -> Any:
+        return lambda _: self._by_id.pop(key, None)
+
+    def _spots(self) -> tuple[tuple[Spot, ...], tuple[str, ...]]:
+        frame: FrameType | None = sys._getframe(2)
+        found, within = [], []
+        while frame is not None and frame is not self._floor:
+            code = frame.f_code
+            if not is_ours(code.co_filename):
+                found.append(Spot(code, frame.f_lasti, frame.f_lineno, id(frame)))
+            elif not found and code.co_filename.startswith(PACKAGE):
+                known = registry.functions.get(code.co_name)
+                if known is not None and code.co_name not in within:
+                    within.append(code.co_name)
+            frame = frame.f_back
+        return tuple(found), tuple(reversed(within))
+
+    # What the user calls them ---------------------------------------------------------------------
+
+    def call(self, value: Any, name: str) -> None:
+        """Tell what an argument (a handle or an array) is called."""
+        for part in (value, getattr(value, "_data", None), getattr(value, "_node", None)):
+            if part is not None and not isinstance(part, (int, float, str)):
+                self.names[id(part)] = name
+                self._named.append(part)
+
+    def _name_leaf(self, node: Any, made: Made) -> None:
+        if not isinstance(node, Leaf) or id(node) in self.names:
+            return
+        handle = node.handle()
+        name = "" if handle is None else self._parameter(handle, made) or self._variable(handle)
+        self.names[id(node)] = name
+        self._named.append(node)
+
+    def _name_constants(self, made: Made) -> None:
+        for x, raw in zip(made.operands, made.raw, strict=True):
+            if getattr(raw, "ndim", 0) and not isinstance(x, tuple) and id(raw) not in self.names:
+                self.names[id(raw)] = self._variable(raw)
+                self._named.append(raw)
+
+    def _parameter(self, handle: GradArray, made: Made) -> str:
+        if made.model is None or not hasattr(made.model, "named_parameters"):
+            return ""
+        found = (path for path, p in made.model.named_parameters() if p is handle)
+        return next(found, "")
+
+    def _variable(self, value: Any) -> str:
+        """The name of a variable, of the user's functions that run, that holds this value."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None:
+            if not is_ours(frame.f_code.co_filename):
+                for space in (frame.f_locals, frame.f_globals):
+                    for name, x in space.items():
+                        if x is value or getattr(x, "_data", None) is value:
+                            return name
+            frame = frame.f_back
+        return ""
+
+
+_kept: weakref.WeakKeyDictionary[Grad, tuple[Made, Keeper]] = weakref.WeakKeyDictionary()
+
+
+class _Everything(Keeper):
+    """What `keep_all` keeps is found by node, as long as the graph lives."""
+
+    def recorded(self, node: Grad) -> None:
+        super().recorded(node)
+        made = self.nodes.get(node)
+        if made is not None:
+            _kept[node] = made, self
+
+
+@contextlib.contextmanager
+def keep_all() -> Iterator[None]:
+    """Within, every value of this thread is kept for `explain`, also those that no rule needs.
+
+    They live as long as their graph. Results and derivatives are the same to the last bit; each
+    op takes some tens of microseconds longer.
+
+    >>> import gradarray as ga
+    >>> x = ga.array(2.0, requires_grad=True)
+    >>> with ga.keep_all():
+    ...     y = 3 + x
+    >>> [str(row.value) for row in ga.explain(y).rows]
+    ['2', '5']
+    """
+    with graph.watching(_Everything()):
+        yield
+
+
+def kept(node: Grad) -> tuple[Made | None, Keeper | None]:
+    """What `keep_all` knows of a node."""
+    return _kept.get(node, (None, None))
+
