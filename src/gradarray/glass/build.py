@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import graph
-from ..array import GradArray, wrap
+from ..array import GradArray
 from ..graph import Grad, Leaf
 from ..nn.parameter import Parameter
 from ..ops.control import AliasGrad
@@ -84,14 +84,20 @@ class Builder:
 
     # Rows -----------------------------------------------------------------------------------------
 
-    def story(self, seed: Any) -> Story:
-        """The rows, with what a sweep that starts from `seed` leaves at each."""
+    def story(self, seed: Any, inputs: list[GradArray]) -> Story:
+        """The rows, with what a sweep that starts from `seed` leaves at each.
+
+        `inputs` have rows even where the value does not depend on them.
+        """
         sources = self.collect()
         mades = {s: self.made(s[0]) for s in sources}
         own = named([m for m in dict.fromkeys(mades.values()) if m is not None], self.title)
         self.names = Names(set(own.values()))
         for source in sources:
             self.rows[source] = self._row(source, mades[source], own)
+        for x in inputs:
+            if x._node is not None and (x._node, 0) not in self.rows:
+                self.rows[x._node, 0] = self._leaf(x._node)
         self._fill_in(sources)
         start = self.source(self.root._node)
         assert start is not None
@@ -99,6 +105,8 @@ class Builder:
         if result.value is None:
             result.value = self.root._data
         self._sweep(seed)
+        if self.keeper is not None and result.made is None and self.keeper.find(self.root):
+            result.name = self.names.own(self.keeper.find(self.root))
         for row in self.rows.values():
             row.symbol = f"∂{result.name}/∂{row.name}"
         return Story(self._in_order(), result)
@@ -137,6 +145,8 @@ class Builder:
         if handle is not None and handle._node is not node:
             handle = None  # bound to something else since
         name = self.called(node)
+        if not name and handle is not None and self.keeper is not None:
+            name = self.keeper.find(handle)
         kind = "parameter" if isinstance(handle, Parameter) else "input"
         return Row(
             self.names.own(name) if name else self.names.new("x"),
@@ -155,6 +165,8 @@ class Builder:
         row = self.rows.get(("constant", id(x)))
         if row is None:
             name = self.called(x)
+            if not name and self.keeper is not None:
+                name = self.keeper.find(x)
             row = Row(self.names.own(name) if name else self.names.new("c"), "constant", value=x)
             self.rows["constant", id(x)] = row
         return row
@@ -169,7 +181,7 @@ class Builder:
                 if isinstance(x, Row):
                     out.setdefault(x)
             out.setdefault(row)
-        rows = list(out)
+        rows = [*(row for row in self.rows.values() if row not in out), *out]
         for k, row in enumerate(rows):
             row.number = k
         return rows
@@ -238,6 +250,8 @@ class Builder:
                 to = self.rows.get(behind)
                 if to is not None:
                     to.terms.append(Term(to, rows[0], k, bar))
+        for row in self.rows.values():
+            row.terms.reverse()  # the sweep comes to the newest use first
 
     def _arrive(self, node: Any, bar: Any) -> None:
         source = self.source(node)

@@ -5,73 +5,151 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import graph, tree
-from ..array import GradArray, from_user, wrap
-from ..errors import DTypeError, GraphError, message
+from ..array import GradArray, wrap
+from ..errors import DTypeError, GraphError, check_function, message
 from .build import Builder
 from .record import Keeper
-from .story import Story
+from .story import Row, Story
+from .table import table
 
 
-def explain(f: Any) -> Any:
-    if isinstance(f, GradArray):
-        return told(f, None, "y")
-    return functools.partial(_run, f, sys._getframe(0))
+class Explanation:
+    """How one value came about: it prints as a table, and is drawn, written and saved.
+
+    `rows` are its values, oldest first, each with the op that made it, its operands, its adjoint
+    and the terms of which that is the sum; `result` is the last of them.
+    """
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+
+    @property
+    def rows(self) -> list[Row]:
+        return self.story.rows
+
+    @property
+    def result(self) -> Row:
+        return self.story.result
+
+    def __getitem__(self, name: str) -> Row:
+        """The row of this name."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def __str__(self) -> str:
+        return table(self.story, colour=_in_colour())
+
+    def __repr__(self) -> str:
+        return table(self.story)
 
 
-def _run(f: Any, _: Any, *args: Any, **kwargs: Any) -> Story:
+class Explain:
+    """Tell how a value, and its derivative, came about.
+
+    >>> import gradarray as ga
+    >>> def f(x):
+    ...     a = x**2
+    ...     return ga.exp(a)
+    >>> print(ga.explain(f)(0.5))
+    """
+
+    def __call__(self, f: Any) -> Any:
+        if isinstance(f, GradArray):
+            return Explanation(_told(f, Keeper(), "y"))
+        check_function(f, "explain")
+        return functools.update_wrapper(functools.partial(_run, f), f, assigned=("__doc__",))
+
+
+explain = Explain()
+
+
+def _run(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
+    """Run f on the arguments as they are, watched, and tell of its result."""
     keeper = Keeper(sys._getframe(0))
+    args = tuple(float(x) if type(x) is int else x for x in args)  # as `grad` takes them
     leaves, form = tree.flatten((args, kwargs))
-    names = _argument_names(f, args, kwargs)
-    given = []
-    for x, name in zip(leaves, names, strict=True):
-        x = _argument(x)
+    given = [_argument(x) for x in leaves]
+    for x, name in zip(given, _argument_names(f, args, kwargs), strict=True):
         keeper.call(x, name)
-        given.append(x)
     args, kwargs = tree.unflatten(form, given)
     with graph.recording(), graph.watching(keeper):
         y = f(*args, **kwargs)
-    title = getattr(f, "__name__", "")
-    title = title if title.isidentifier() else "y"
-    return told(y, keeper, title)
+    name = getattr(f, "__name__", "")
+    inputs = [x for x in given if isinstance(x, GradArray)]
+    return Explanation(_told(y, keeper, name if name.isidentifier() else "y", inputs))
 
 
-def told(y: GradArray, keeper: Keeper | None, title: str) -> Story:
+def _told(y: Any, keeper: Keeper | None, name: str, inputs: list[GradArray] | None = None) -> Story:
+    if not isinstance(y, GradArray):
+        raise TypeError(
+            message(
+                "explain",
+                f"the function returned {type(y).__name__}, not one array.",
+                "Is there a `return` in it?" if y is None else
+                "Explain one of its results, as in ga.explain(lambda x: f(x)[0]).",
+            )
+        )  # fmt: skip
     y = y._base()
+    if y.dtype.kind not in "fc":
+        raise DTypeError(
+            message("explain", f"the result has dtype {y.dtype}, which has no derivative.")
+        )
+    if y._node is None:
+        raise GraphError(
+            message(
+                "explain",
+                "the value is on no graph: nothing that it was made of needs a derivative.",
+                "Give its function, ga.explain(f)(x), or make its inputs with requires_grad=True.",
+            )
+        )
     seed = np.ones(y.shape, y.dtype) if y.shape else y.dtype.type(1)
-    return Builder(y, keeper, title).story(seed)
+    return Builder(y, keeper, name).story(seed, inputs or [])
 
 
 def _argument(x: Any) -> Any:
-    if isinstance(x, (bool, int)) or x is None or isinstance(x, str):
+    """An argument as the function gets it: floating ones as leaves of their own."""
+    if isinstance(x, GradArray):
+        raw = x._base()._data
+    elif isinstance(x, (float, complex, np.ndarray, np.generic)):
+        raw = np.array(x)[()]
+    else:
+        return float(x) if type(x) is int else x
+    if raw.dtype.kind not in "fc":
         return x
-    raw = x._base()._data if isinstance(x, GradArray) else np.array(x)[()]
-    if getattr(raw, "dtype", None) is None or raw.dtype.kind not in "fc":
-        return x
-    handle = wrap(raw if not raw.ndim else raw.view())
+    handle = wrap(raw.view() if raw.ndim else raw)
     handle.requires_grad = True
     return handle
 
 
 def _argument_names(f: Any, args: Any, kwargs: Any) -> list[str]:
+    """What each array in the arguments is called, by the signature and by the keys of dicts."""
     try:
         bound = inspect.signature(f).bind(*args, **kwargs)
-        positional = list(bound.arguments)[: len(args)]
+        names = list(bound.arguments)
     except (TypeError, ValueError):
-        positional = []
-    out = []
-    for k, x in enumerate(args):
-        name = positional[k] if k < len(positional) else f"x{k}"
-        out += [_path(name, p) for p in tree.paths(tree.flatten(x)[1])]
-    for key, x in kwargs.items():
-        out += [_path(key, p) for p in tree.paths(tree.flatten(x)[1])]
-    return out
+        names = []
+    pairs = [(names[k] if k < len(names) else f"x{k}", x) for k, x in enumerate(args)]
+    return [
+        _path(name, path)
+        for name, x in [*pairs, *kwargs.items()]
+        for path in tree.paths(tree.flatten(x)[1])
+    ]
 
 
 def _path(name: str, path: str) -> str:
-    keys = [part.strip("'\"") for part in path.strip("[]").split("][")] if path else []
+    keys = [part.strip("'\"") for part in path[1:-1].split("][")] if path else []
     return keys[-1] if keys and keys[-1].isidentifier() else "_".join([name, *keys])
+
+
+def _in_colour() -> bool:
+    import os
+
+    return "NO_COLOR" not in os.environ and getattr(sys.stdout, "isatty", bool)()

@@ -14,9 +14,10 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from .. import graph, registry
-from ..array import GradArray
 from ..errors import PACKAGE, is_ours
 from ..graph import Grad, Leaf, mode
+from ..nn.module import Module
+from ..nn.parameter import Parameter
 
 
 class Spot(NamedTuple):
@@ -136,33 +137,40 @@ class Keeper:
         if not isinstance(node, Leaf) or id(node) in self.names:
             return
         handle = node.handle()
-        name = "" if handle is None else self._parameter(handle, made) or self._variable(handle)
+        name = "" if handle is None else _parameter(made.model, handle) or self.find(handle)
         self.names[id(node)] = name
         self._named.append(node)
 
     def _name_constants(self, made: Made) -> None:
         for x, raw in zip(made.operands, made.raw, strict=True):
             if getattr(raw, "ndim", 0) and not isinstance(x, tuple) and id(raw) not in self.names:
-                self.names[id(raw)] = self._variable(raw)
+                self.names[id(raw)] = self.find(raw)
                 self._named.append(raw)
 
-    def _parameter(self, handle: GradArray, made: Made) -> str:
-        if made.model is None or not hasattr(made.model, "named_parameters"):
-            return ""
-        found = (path for path, p in made.model.named_parameters() if p is handle)
-        return next(found, "")
+    def find(self, value: Any) -> str:
+        """The name of a variable, of the user's functions that run, that holds this value.
 
-    def _variable(self, value: Any) -> str:
-        """The name of a variable, of the user's functions that run, that holds this value."""
-        frame: FrameType | None = sys._getframe(2)
+        A parameter of a network that is in a variable has the network's name for it.
+        """
+        frame: FrameType | None = sys._getframe(1)
+        spaces = []
         while frame is not None:
             if not is_ours(frame.f_code.co_filename):
-                for space in (frame.f_locals, frame.f_globals):
-                    for name, x in space.items():
-                        if x is value or getattr(x, "_data", None) is value:
-                            return name
+                spaces += [frame.f_locals, frame.f_globals]
             frame = frame.f_back
+        for space in spaces:
+            for name, x in space.items():
+                if x is value or getattr(x, "_data", None) is value:
+                    return name
+        models = (x for space in spaces for x in list(space.values()))
+        return next((name for x in models if (name := _parameter(x, value))), "")
+
+
+def _parameter(model: Any, handle: Any) -> str:
+    """The path of a parameter in a network."""
+    if not isinstance(handle, Parameter) or not isinstance(model, Module):
         return ""
+    return next((path for path, p in model.named_parameters() if p is handle), "")
 
 
 _kept: weakref.WeakKeyDictionary[Grad, tuple[Made, Keeper]] = weakref.WeakKeyDictionary()

@@ -1,0 +1,76 @@
+"""Numbers as they are shown: scalars and small arrays whole, large ones by their form and range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+WHOLE = 6  # elements of an array that is shown whole
+DIGITS = 6  # of a number in a table, a page and a formula
+
+
+def shown(value: Any, digits: int = DIGITS, whole: int = WHOLE) -> str:
+    """A value in one line: `2.25`, `[1, 2, 3]`, `(128, 64) float32, -0.99 to 0.98, mean 0.01`.
+
+    Numbers are rounded to so many significant digits; arrays of at most `whole` elements are shown
+    with all of them.
+    """
+    if value is None:
+        return "not kept"
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(shown(part, digits, whole) for part in value)})"
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        return str(value)
+    if array.size <= whole and array.ndim <= 2:
+        return _nested(array, digits)
+    return f"{form(value)}, {span(value)}"
+
+
+def form(value: Any) -> str:
+    """Shape and dtype: `(128, 64) float32`."""
+    array = np.asarray(value)
+    return f"{shape(array.shape)} {array.dtype}"
+
+
+def shape(axes: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, axes))}{',' if len(axes) == 1 else ''})"
+
+
+def span(value: Any, digits: int = 3) -> str:
+    """Least, greatest and mean: `-0.99 to 0.98, mean 0.01`; what is not finite is counted."""
+    array = np.asarray(value)
+    if not array.size:
+        return "empty"
+    if array.dtype.kind == "b":
+        return f"{int(array.sum())} of {array.size} true"
+    if array.dtype.kind == "c":
+        return f"magnitude {span(np.abs(array), digits)}"
+    wide = array.astype(np.float64)
+    bad = array.size - int(np.count_nonzero(np.isfinite(wide)))
+    fine = wide[np.isfinite(wide)] if bad else wide
+    told = f"{bad} not finite" if bad else ""
+    if not fine.size:
+        return told
+    low, high, mean = (digit(x, digits) for x in (fine.min(), fine.max(), fine.mean()))
+    return f"{low} to {high}, mean {mean}" + (f", {told}" if told else "")
+
+
+def digit(x: Any, digits: int = DIGITS) -> str:
+    """One number: `2.25`, `1e-09`, `-0.5`, `1+2j`."""
+    if isinstance(x, (bool, np.bool_)):
+        return str(bool(x))
+    if isinstance(x, (int, np.integer)):
+        return str(int(x))
+    if isinstance(x, (complex, np.complexfloating)):
+        sign = "+" if x.imag >= 0 or np.isnan(x.imag) else "-"
+        return f"{digit(x.real, digits)}{sign}{digit(abs(x.imag), digits)}j"
+    text = f"{float(x):.{digits}g}"
+    return "0" if text == "-0" else text
+
+
+def _nested(array: Any, digits: int) -> str:
+    if array.ndim == 0:
+        return digit(array[()], digits)
+    return f"[{', '.join(_nested(part, digits) for part in array)}]"
