@@ -14,6 +14,7 @@ from .. import graph, tree
 from ..array import GradArray, wrap
 from ..errors import DTypeError, GraphError, check_function, message
 from .build import Builder
+from .orders import Orders, orders
 from .record import Keeper
 from .story import Row, Story
 from .table import table
@@ -36,6 +37,14 @@ class Explanation:
     @property
     def result(self) -> Row:
         return self.story.result
+
+    def table(self, colour: bool = False, every: bool = False) -> str:
+        """The table that it prints as; `every`: all rows of a long one."""
+        return table(self.story, colour, every)
+
+    def orders(self) -> Orders:
+        """Forward against reverse: both orders of the chain rule, with the operations of each."""
+        return orders(self.story)
 
     def __getitem__(self, name: str) -> Row:
         """The row of this name."""

@@ -69,6 +69,10 @@ class Row:
         return self.form[1] if self.form is not None else getattr(self.value, "dtype", None)
 
     @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
     def is_kept(self) -> bool:
         return self.value is not None
 

@@ -114,7 +114,7 @@ def _backward(pen: _Pen, row: Row, story: Story) -> Iterator[str]:
     left = f"  {row.symbol}"
     blank = " " * len(left)
     lines = [
-        " + ".join(f"{_incoming(t, story)}{_derivative(t, story)}" for t in row.terms),
+        " + ".join(f"{incoming(t, story)}{derivative(t)}" for t in row.terms),
         " + ".join(_plugged(t, story) for t in row.terms),
         " + ".join(_counted(t) for t in row.terms),
         shown(row.adjoint),
@@ -131,11 +131,13 @@ def _backward(pen: _Pen, row: Row, story: Story) -> Iterator[str]:
                 yield from (f"{blank}   {pen('dim', note)}" for note in _notes(t))
 
 
-def _incoming(term: Term, story: Story) -> str:
+def incoming(term: Term, story: Story) -> str:
+    """The adjoint that comes from a use of a value; of the result itself it is 1."""
     return "" if term.to is story.result else f"{term.to.symbol} "
 
 
-def _derivative(term: Term, story: Story) -> str:
+def derivative(term: Term) -> str:
+    """The local derivative's symbol."""
     return f"∂{term.to.name}/∂{term.row.name}"
 
 
@@ -150,7 +152,7 @@ def _plugged(term: Term, story: Story) -> str:
         came = "1"
     elif all(_is_constant(t, story) for t in term.to.terms):
         came = shown(term.to.adjoint)
-    return f"{came} · {_grouped(factor_text(term.local))}"
+    return f"{came} · {grouped(factor_text(term.local))}"
 
 
 def _is_constant(term: Term, story: Story) -> bool:
@@ -161,10 +163,11 @@ def _counted(term: Term) -> str:
     """A term in numbers, where they are single ones."""
     if term.local is None or np.ndim(term.to.adjoint) or np.ndim(term.local.value):
         return ""
-    return f"{_grouped(shown(term.to.adjoint))} · {_grouped(shown(term.local.value))}"
+    return f"{grouped(shown(term.to.adjoint))} · {grouped(shown(term.local.value))}"
 
 
-def _grouped(words: str) -> str:
+def grouped(words: str) -> str:
+    """In brackets where it is not one factor."""
     return f"({words})" if words.startswith("-") or " " in words.strip("()") else words
 
 
