@@ -85,7 +85,7 @@ class Builder:
     # Rows -----------------------------------------------------------------------------------------
 
     def story(self, seed: Any, inputs: list[GradArray]) -> Story:
-        """The rows, with what a sweep that starts from `seed` leaves at each.
+        """The rows, with what a sweep that starts from `seed` (None: no sweep) leaves at each.
 
         `inputs` have rows even where the value does not depend on them.
         """
@@ -104,7 +104,8 @@ class Builder:
         result = self.rows[start]
         if result.value is None:
             result.value = self.root._data
-        self._sweep(seed)
+        if seed is not None:
+            self._sweep(seed)
         if self.keeper is not None and result.made is None and self.keeper.find(self.root):
             result.name = self.names.own(self.keeper.find(self.root))
         for row in self.rows.values():

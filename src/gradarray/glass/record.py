@@ -14,10 +14,12 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from .. import graph, registry
+from ..array import GradArray, wrap
 from ..errors import PACKAGE, is_ours
 from ..graph import Grad, Leaf, mode
 from ..nn.module import Module
 from ..nn.parameter import Parameter
+from ..record import PickGrad
 
 
 class Spot(NamedTuple):
@@ -208,3 +210,14 @@ def kept(node: Grad) -> tuple[Made | None, Keeper | None]:
     """What `keep_all` knows of a node."""
     return _kept.get(node, (None, None))
 
+
+
+def latest_of(value: GradArray) -> GradArray | None:
+    """Of all that `keep_all` has seen made from a value, what was made last: the loss."""
+    reached, last = {value._node}, None
+    for node in sorted(_kept, key=lambda node: node.seq):
+        parents = {p.parents[0] if isinstance(p, PickGrad) else p for p in node.parents}
+        if reached & (parents | set(node.parents)):
+            reached.add(node)
+            last = node
+    return None if last is None else wrap(_kept[last][0].y, GradArray, last)
