@@ -23,8 +23,8 @@ Source = tuple[Any, int]  # a node, or the Made of what is on no graph; and whic
 class Builder:
     """Collects what a value was made of."""
 
-    def __init__(self, root: GradArray, keeper: Keeper | None, title: str) -> None:
-        self.root, self.keeper, self.title = root, keeper, title
+    def __init__(self, roots: list[GradArray], keeper: Keeper | None, title: str) -> None:
+        self.roots, self.keeper, self.title = roots, keeper, title
         self.rows: dict[Any, Row] = {}
         self.alias: dict[Grad, Grad] = {}
 
@@ -71,10 +71,9 @@ class Builder:
         return out
 
     def collect(self) -> list[Source]:
-        """Everything that the root was made of, oldest first."""
-        start = self.source(self.root._node)
-        assert start is not None
-        seen, stack = {start}, [start]
+        """Everything that the roots were made of, oldest first."""
+        starts = [s for x in self.roots if (s := self.source(x._node)) is not None]
+        seen, stack = set(starts), starts
         while stack:
             for x in self.operands(stack.pop()[0]):
                 if isinstance(x, tuple) and x not in seen:
@@ -89,6 +88,35 @@ class Builder:
 
         `inputs` have rows even where the value does not depend on them.
         """
+        (root,) = self.roots
+        self._record(inputs)
+        result = self._row_of(root)
+        if seed is not None:
+            self._sweep(root, seed)
+        if self.keeper is not None and result.made is None and self.keeper.find(root):
+            result.name = self.names.own(self.keeper.find(root))
+        for row in self.rows.values():
+            row.symbol = f"∂{result.name}/∂{row.name}"
+        return Story(self._in_order(), result)
+
+    def partial(self) -> Story | None:
+        """The rows of several roots, of which nothing was made yet: the last one is the result."""
+        self.roots = [x for x in self.roots if x._node is not None]
+        if not self.roots:
+            return None
+        self._record([])
+        return Story(self._in_order(), self._row_of(self.roots[-1]), swept=False)
+
+    def _row_of(self, root: GradArray) -> Row:
+        """The row of a root, whose value is at hand."""
+        source = self.source(root._node)
+        row = self.rows[source]
+        if row.value is None:
+            row.value = root._data
+        return row
+
+    def _record(self, inputs: list[GradArray]) -> None:
+        """A row for everything that the roots were made of, and for the inputs."""
         sources = self.collect()
         mades = {s: self.made(s[0]) for s in sources}
         own = named([m for m in dict.fromkeys(mades.values()) if m is not None], self.title)
@@ -99,18 +127,6 @@ class Builder:
             if x._node is not None and (x._node, 0) not in self.rows:
                 self.rows[x._node, 0] = self._leaf(x._node)
         self._fill_in(sources)
-        start = self.source(self.root._node)
-        assert start is not None
-        result = self.rows[start]
-        if result.value is None:
-            result.value = self.root._data
-        if seed is not None:
-            self._sweep(seed)
-        if self.keeper is not None and result.made is None and self.keeper.find(self.root):
-            result.name = self.names.own(self.keeper.find(self.root))
-        for row in self.rows.values():
-            row.symbol = f"∂{result.name}/∂{row.name}"
-        return Story(self._in_order(), result)
 
     def _row(self, source: Source, made: Made | None, own: dict[Made, str]) -> Row:
         one, which = source
@@ -225,8 +241,8 @@ class Builder:
 
     # The sweep ------------------------------------------------------------------------------------
 
-    def _sweep(self, seed: Any) -> None:
-        root: Any = self.root._node
+    def _sweep(self, handle: GradArray, seed: Any) -> None:
+        root: Any = handle._node
         order, _ = graph.ancestry([root])
         if any(node.saved is None for node in order):
             return

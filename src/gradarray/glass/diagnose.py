@@ -113,7 +113,8 @@ class _Checks:
                 )
             )
         self.value = float(value)
-        self.story: Story = Builder(value, keeper, "loss").story(value.dtype.type(1), [self.input])
+        one = value.dtype.type(1)
+        self.story: Story = Builder([value], keeper, "loss").story(one, [self.input])
 
     def all(self, overfit: int) -> Iterator[Finding]:
         """Every check, in the order in which one would look."""

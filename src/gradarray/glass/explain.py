@@ -14,6 +14,7 @@ from .. import graph, tree
 from ..array import GradArray, wrap
 from ..errors import DTypeError, GraphError, check_function, message
 from .build import Builder
+from .failure import Failure, last_error
 from .orders import Orders, orders
 from .record import Keeper
 from .story import Row, Story
@@ -77,6 +78,17 @@ class Explain:
         return functools.update_wrapper(functools.partial(_run, f), f, assigned=("__doc__",))
 
 
+    @staticmethod
+    def last_error(error: BaseException | None = None) -> Failure:
+        """What an operation that failed was given: its operands, and how they were made.
+
+        Of the error that is being handled, of the last one in an interactive session, or of the
+        one given: its message, the source line with each operand under it, and the record of what
+        they were made of. Raises GraphError where there is none.
+        """
+        return last_error(error)
+
+
 explain = Explain()
 
 
@@ -120,7 +132,7 @@ def _told(y: Any, keeper: Keeper | None, name: str, inputs: list[GradArray] | No
             )
         )
     seed = np.ones(y.shape, y.dtype) if y.shape else y.dtype.type(1)
-    return Builder(y, keeper, name).story(seed, inputs or [])
+    return Builder([y], keeper, name).story(seed, inputs or [])
 
 
 def _argument(x: Any) -> Any:

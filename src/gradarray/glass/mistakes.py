@@ -19,7 +19,7 @@ from .story import Row, Story
 
 def mistakes(value: GradArray, loss: GradArray) -> Iterator[tuple[str, Any]]:
     """(what was done wrong, the gradient of `value` that comes of it)."""
-    story = Builder(loss._base(), Keeper(), "loss").story(None, [])
+    story = Builder([loss._base()], Keeper(), "loss").story(None, [])
     row = next((r for r in story.rows if r.node is value._node), None)
     if row is None:
         return

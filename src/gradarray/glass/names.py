@@ -90,7 +90,7 @@ def _targets(filename: str, text: str) -> dict[Where, Target]:
         elif isinstance(node, (ast.Return, ast.Lambda)):
             value = node.body if isinstance(node, ast.Lambda) else node.value
             if value is not None:
-                found[_where(value)] = Target("", True)
+                found[where_of(value)] = Target("", True)
             continue
         else:
             continue
@@ -98,11 +98,12 @@ def _targets(filename: str, text: str) -> dict[Where, Target]:
             target.attr if isinstance(target, ast.Attribute) else ""
         )
         if name and value is not None:
-            found[_where(node if isinstance(node, ast.AugAssign) else value)] = Target(name, False)
+            found[where_of(node if isinstance(node, ast.AugAssign) else value)] = Target(name, False)
     return found
 
 
-def _where(node: ast.expr | ast.stmt) -> Where:
+def where_of(node: ast.expr | ast.stmt) -> Where:
+    """The part of the source that a node stands for, as instructions tell it."""
     return node.lineno, node.end_lineno or 0, node.col_offset, node.end_col_offset or 0
 
 

@@ -107,4 +107,4 @@ class Story:
 
     rows: list[Row]
     result: Row
-    title: str = ""
+    swept: bool = True  # False where no derivative was taken: of what failed half way

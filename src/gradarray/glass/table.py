@@ -22,7 +22,7 @@ def table(story: Story, colour: bool = False, every: bool = False) -> str:
     """The whole story as text; `colour` with a terminal's codes, `every` with all rows."""
     pen = _Pen(colour)
     parts = [
-        _section(pen, "Forward", [_forward(pen, row) for row in story.rows], every),
+        _section(pen, "Forward", [_forward(pen, row, story) for row in story.rows], every),
         _section(pen, "Local derivatives", [_locals(pen, row) for row in story.rows], every),
         _section(pen, "Backward", [_backward(pen, r, story) for r in story.rows[::-1]], every),
     ]
@@ -51,7 +51,7 @@ def _section(pen: _Pen, title: str, found: list[Iterator[str]], every: bool) -> 
 # Forward ------------------------------------------------------------------------------------------
 
 
-def _forward(pen: _Pen, row: Row) -> Iterator[str]:
+def _forward(pen: _Pen, row: Row, story: Story) -> Iterator[str]:
     if row.kind == "result":
         left = f"{row.name} = {text(row.formula)}"
         value = shown(row.value)
@@ -59,7 +59,7 @@ def _forward(pen: _Pen, row: Row) -> Iterator[str]:
     else:
         left, value = row.name, shown(row.value)
         notes = [row.kind]
-    notes += _told_states(row)
+    notes += _told_states(row) if story.swept else []
     head = f"  {pen('name', left)}{' ' * max(0, _WIDTH - len(left))} = {pen('value', value)}"
     room = " " * max(0, _WIDTH - 12 - len(value))
     yield f"{head}{room}  {pen('dim', '  '.join(n for n in notes if n))}".rstrip()
