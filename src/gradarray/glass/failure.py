@@ -87,7 +87,12 @@ def last_error(error: BaseException | None = None) -> Failure:
     given = _given(frames[at + 1 :])
     operands = _placed(frame, instruction, line, indent, given)
     return Failure(
-        error, frame.f_code.co_filename, line, text.strip(), operands, _story(operands)
+        error,
+        frame.f_code.co_filename,
+        line,
+        text.strip(),
+        operands,
+        _story(operands, [f for f, _, _ in reversed(frames)]),
     )
 
 
@@ -217,8 +222,8 @@ def _told(value: Any) -> str:
     return form(raw) + made
 
 
-def _story(operands: tuple[Operand, ...]) -> Story | None:
-    keeper = Keeper()
+def _story(operands: tuple[Operand, ...], frames: list[FrameType]) -> Story | None:
+    keeper = Keeper(frames=frames)
     for one in operands:
         if one.name.isidentifier() or one.columns is not None:
             keeper.call(one.value, one.name)

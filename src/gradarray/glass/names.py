@@ -98,7 +98,8 @@ def _targets(filename: str, text: str) -> dict[Where, Target]:
             target.attr if isinstance(target, ast.Attribute) else ""
         )
         if name and value is not None:
-            found[where_of(node if isinstance(node, ast.AugAssign) else value)] = Target(name, False)
+            named = node if isinstance(node, ast.AugAssign) else value
+            found[where_of(named)] = Target(name, False)
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -59,12 +59,15 @@ class Made:
 class Keeper:
     """A watcher that keeps what every op of its thread took and gave."""
 
-    def __init__(self, floor: FrameType | None = None) -> None:
+    def __init__(
+        self, floor: FrameType | None = None, frames: Iterable[FrameType] = ()
+    ) -> None:
         self.sweeping = 0
         self.nodes: weakref.WeakKeyDictionary[Grad, Made] = weakref.WeakKeyDictionary()
         self.names: dict[int, str] = {}  # what constants and leaves are called, by id
         self._named: list[Any] = []  # keeps alive what `names` knows by id
         self._by_id: dict[int, weakref.ref[Made]] = {}
+        self._frames = tuple(frames)  # of functions that have failed
         self._floor = floor  # the frame above which the user's functions are told
         self._last: Made | None = None
 
@@ -154,12 +157,14 @@ class Keeper:
 
         A parameter of a network that is in a variable has the network's name for it.
         """
-        frame: FrameType | None = sys._getframe(1)
-        spaces = []
+        frames, frame = list(self._frames), sys._getframe(1)
         while frame is not None:
-            if not is_ours(frame.f_code.co_filename):
-                spaces += [frame.f_locals, frame.f_globals]
+            frames.append(frame)
             frame = frame.f_back
+        spaces: list[dict[str, Any]] = []
+        for one in frames:
+            if not is_ours(one.f_code.co_filename):
+                spaces += [one.f_locals, one.f_globals]
         for space in spaces:
             for name, x in space.items():
                 if x is value or getattr(x, "_data", None) is value:
