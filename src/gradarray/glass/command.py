@@ -1,4 +1,4 @@
-"""`gradarray explain script.py:function --at x=1.0`: the explainer on the command line."""
+"""`gradarray explain script.py:f --at x=1.0`, and `quiz`: the explainer on the command line."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .explain import explain
+from .quiz import Quiz
 
 FORMS = (
     "table", "orders", "formula", "text", "latex", "mathml", "python", "json", "csv", "svg", "dot",
@@ -30,15 +31,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="print how a function's value and derivative come about",
         epilog="gradarray explain script.py:f --at x=1.5 --save page.html",
     )
-    told.add_argument("function", metavar="SCRIPT.PY:FUNCTION")
-    told.add_argument(
-        "--at", nargs="+", default=[], metavar="NAME=VALUE", help="arguments: x=1.5 w=[[1,2],[3,4]]"
-    )
     told.add_argument("--as", dest="form", choices=FORMS, default="table", help="what is printed")
     told.add_argument("--save", metavar="FILE", help="write it there; .html writes the page")
     told.add_argument("--lang", choices=("en", "ko"), default="en", help="the page's labels")
+    asking = commands.add_parser(
+        "quiz",
+        help="ask for the values and derivatives of a function, one by one",
+        epilog="gradarray quiz script.py:f --at x=1.5",
+    )
+    for command in (told, asking):
+        command.add_argument("function", metavar="SCRIPT.PY:FUNCTION")
+        command.add_argument(
+            "--at", nargs="+", default=[], metavar="NAME=VALUE", help="x=1.5 w=[[1,2],[3,4]]"
+        )
     asked = parser.parse_args(argv)
     try:
+        if asked.command == "quiz":
+            Quiz(_told(asked).story).ask()
+            return 0
         return _explain(asked)
     except _Refused as error:
         print(f"gradarray explain: {error}", file=sys.stderr)
@@ -49,7 +59,7 @@ class _Refused(Exception):
     """What the user gave cannot be explained; the message says why and what to write."""
 
 
-def _explain(asked: argparse.Namespace) -> int:
+def _told(asked: argparse.Namespace) -> Any:
     function = _function(asked.function)
     arguments = dict(_argument(text) for text in asked.at)
     try:
@@ -59,7 +69,11 @@ def _explain(asked: argparse.Namespace) -> int:
         raise _Refused(
             f"{error}: {function.__name__} takes ({takes}). Give each with --at NAME=VALUE."
         ) from None
-    told = explain(function)(**arguments)
+    return explain(function)(**arguments)
+
+
+def _explain(asked: argparse.Namespace) -> int:
+    told = _told(asked)
     if asked.save and asked.save.endswith((".html", ".htm")):
         told.save(asked.save, lang=asked.lang)
         return 0
@@ -110,4 +124,4 @@ def _argument(text: str) -> tuple[str, Any]:
         import numpy as np
 
         return name, np.array(number, float)
-    return name, float(number) if isinstance(number, int) and not isinstance(number, bool) else number
+    return name, float(number) if type(number) is int else number
