@@ -245,14 +245,20 @@ class Builder:
         root: Any = handle._node
         order, _ = graph.ancestry([root])
         if any(node.saved is None for node in order):
+            seen = self._swept_inside(root)
+        else:
+            watcher = _Passing()
+            with graph.watching(watcher):
+                arrived = run_raw(order, {root: seed}, None)
+            seen = watcher.seen
+            for node, bar in arrived.items():
+                self._arrive(node, bar)
+        if not seen:
+            for row in self.rows.values():
+                row.freed = row.node is not None
             return
-        watcher = _Passing()
-        with graph.watching(watcher):
-            arrived = run_raw(order, {root: seed}, None)
         self._arrive(root, seed)
-        for node, bar in arrived.items():
-            self._arrive(node, bar)
-        for node, came, went in watcher.seen:
+        for node, came, went in seen:
             source = self.source(node)
             if source is None or source[0] is not node:
                 continue  # an alias: its uses are those of the value behind it
@@ -269,6 +275,27 @@ class Builder:
                     to.terms.append(Term(to, rows[0], k, bar))
         for row in self.rows.values():
             row.terms.reverse()  # the sweep comes to the newest use first
+
+    def _swept_inside(self, root: Grad) -> list[tuple[Any, Any, Any]]:
+        """Of a graph that was freed: what went through it in the user's own sweep, if it was seen.
+
+        Leaves are where it ends: what arrives there is the sum of what goes to them.
+        """
+        for keeper in (self.keeper, kept(root)[1]):
+            passing = [] if keeper is None else keeper.passing
+            starts = [k for k, (node, _, _) in enumerate(passing) if node is root]
+            if starts:
+                seen = passing[starts[-1] :]
+                arrived: dict[Any, Any] = {}
+                for node, _, went in seen:
+                    for parent, bar in zip(node.parents, went, strict=True):
+                        if isinstance(parent, Leaf) and bar is not None:
+                            old = arrived.get(parent)
+                            arrived[parent] = bar if old is None else old + bar
+                for node, bar in arrived.items():
+                    self._arrive(node, bar)
+                return seen
+        return []
 
     def _arrive(self, node: Any, bar: Any) -> None:
         source = self.source(node)

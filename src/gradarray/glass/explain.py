@@ -13,6 +13,7 @@ import numpy as np
 from .. import graph, tree
 from ..array import GradArray, wrap
 from ..errors import DTypeError, GraphError, check_function, message
+from ..transforms.checkpoint import drawn_state, restore
 from .build import Builder
 from .failure import Failure, last_error
 from .orders import Orders, orders
@@ -93,7 +94,10 @@ explain = Explain()
 
 
 def _run(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
-    """Run f on the arguments as they are, watched, and tell of its result."""
+    """Run f on the arguments, watched, and tell of its result; the run leaves no trace.
+
+    Random numbers and running statistics are afterwards what they were before.
+    """
     keeper = Keeper(sys._getframe(0))
     args = tuple(float(x) if type(x) is int else x for x in args)  # as `grad` takes them
     leaves, form = tree.flatten((args, kwargs))
@@ -101,8 +105,13 @@ def _run(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     for x, name in zip(given, _argument_names(f, args, kwargs), strict=True):
         keeper.call(x, name)
     args, kwargs = tree.unflatten(form, given)
-    with graph.recording(), graph.watching(keeper):
-        y = f(*args, **kwargs)
+    drawn = drawn_state()
+    try:
+        with graph.recording(), graph.watching(keeper):
+            y = f(*args, **kwargs)
+    finally:
+        restore(drawn)
+        keeper.undo()
     name = getattr(f, "__name__", "")
     inputs = [x for x in given if isinstance(x, GradArray)]
     return Explanation(_told(y, keeper, name if name.isidentifier() else "y", inputs))

@@ -16,6 +16,7 @@ from ..array import GradArray, wrap
 from ..graph import Grad
 from ..plan import RECORDED_SWEEP
 from .expr import Expr, Recorder, distinct, number
+from .record import Made
 
 LONG = 40  # ops of a rule that are still a formula to be read
 
@@ -38,11 +39,19 @@ class Pulled:
 
 
 def pulled(
-    node: Any, came: Expr, came_raw: Any, operands: list[Expr], y: Expr | tuple[Expr, ...]
+    node: Any,
+    came: Expr,
+    came_raw: Any,
+    operands: list[Expr],
+    y: Expr | tuple[Expr, ...],
+    made: Made | None = None,
 ) -> list[Pulled | None]:
-    """What the pull of `node` gives each operand, None where it has no derivative."""
+    """What the pull of `node` gives each operand, None where it has no derivative.
+
+    Where a sweep has freed what the node kept, it is taken from what was seen when it was made.
+    """
     recorder = Recorder()
-    twin = _twin(node, operands, y, recorder)
+    twin = _twin(node, operands, y, recorder, made)
     c = _incoming(came, came_raw, recorder)
     with graph.recording(), graph.watching(recorder), np.errstate(all="ignore"):
         bars = node.plan.pulls[RECORDED_SWEEP](twin, c)
@@ -65,16 +74,22 @@ def _on_graph(raw: Any) -> GradArray:
     return handle
 
 
-def _twin(node: Any, operands: list[Expr], y: Any, recorder: Recorder) -> Grad:
+def _twin(
+    node: Any, operands: list[Expr], y: Any, recorder: Recorder, made: Made | None
+) -> Grad:
     """A node of the same op on the same values, which are known by their names."""
     twin = type(node)()
     twin.plan, twin.params, twin.metas = node.plan, node.params, node.metas
     twin.form, twin.seq, twin.parents = node.form, node.seq, node.parents
     plan = node.plan
-    if node.saved is None or not hasattr(plan, "where_saved"):
-        twin.saved = node.saved
+    kept = node.saved
+    if kept is None and made is not None and hasattr(plan, "fill"):
+        plan.fill(twin, *made.raw, made.y)
+        kept = twin.saved
+    if kept is None or not hasattr(plan, "where_saved"):
+        twin.saved = kept
         return twin
-    values = [_distinct(x) for x in node.saved]
+    values = [_distinct(x) for x in kept]
     for k, at in plan.where_saved.items():
         recorder.know(values[at], operands[k])
     if plan.keep_y:

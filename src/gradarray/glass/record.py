@@ -67,6 +67,8 @@ class Keeper:
         self.names: dict[int, str] = {}  # what constants and leaves are called, by id
         self._named: list[Any] = []  # keeps alive what `names` knows by id
         self._by_id: dict[int, weakref.ref[Made]] = {}
+        self.passing: list[tuple[Grad, Any, Any]] = []  # of sweeps inside: node, came, went
+        self._buffers: dict[int, list[tuple[Any, Any, Any]]] = {}  # by model, as they were at first
         self._frames = tuple(frames)  # of functions that have failed
         self._floor = floor  # the frame above which the user's functions are told
         self._last: Made | None = None
@@ -81,6 +83,9 @@ class Keeper:
         made.spots, made.within = self._spots()
         if mode.layers:
             made.model, made.layers = mode.layers[0], mode.layers[1:]
+            if id(made.model) not in self._buffers:
+                found = [(b, b._data, b._node) for b in made.model.buffers()]
+                self._buffers[id(made.model)] = found
         for k, part in enumerate(y if type(y) is tuple else (y,)):
             self._by_id[id(part)] = weakref.ref(made, self._forget(id(part), k))
         self._name_constants(made)
@@ -98,7 +103,16 @@ class Keeper:
         self.nodes[node] = made
 
     def passed(self, node: Grad, came: Any, went: Any, direction: str) -> None:
-        """Derivatives of a sweep inside the run: what it computes is seen op by op."""
+        """Derivatives of a sweep inside the run, which may free the graph."""
+        if direction == "backward" and not self.sweeping:
+            self.passing.append((node, came, went))
+
+    def undo(self) -> None:
+        """Set buffers, such as running statistics, to what they were before the run."""
+        for found in self._buffers.values():
+            for buffer, data, node in found:
+                if buffer._data is not data:
+                    buffer._rebind(data, node)
 
     # Where values come from -----------------------------------------------------------------------
 

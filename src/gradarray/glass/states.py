@@ -41,7 +41,7 @@ def states(row: Row) -> list[State]:
 def _without_adjoint(row: Row) -> State:
     if row.node is None:
         return "not required"
-    return "freed" if row.node.saved is None else "not reached"
+    return "freed" if row.freed else "not reached"
 
 
 def _is_finite(value: Any) -> bool:

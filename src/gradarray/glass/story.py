@@ -57,6 +57,7 @@ class Row:
     terms: list[Term] = field(default_factory=list)
     adjoint: Any = None
     came: Any = None  # the adjoint of the op's whole result, a tuple where there are several
+    freed: bool = False  # a sweep that nobody saw has released what its derivative needs
     symbol: str = ""  # of its adjoint
     siblings: list[Row] = field(default_factory=list)  # the results of one op, where several
 
@@ -97,7 +98,7 @@ class Row:
         """What its op hands on to its operands."""
         y = tuple(r.expr for r in self.siblings) if self.which is not None else self.formula
         args = [x.expr if isinstance(x, Row) else number(x) for x in self.operands]
-        return pulled(self.node, self.incoming, self.came, args, y)
+        return pulled(self.node, self.incoming, self.came, args, y, self.made)
 
 
 

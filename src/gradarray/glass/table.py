@@ -26,6 +26,11 @@ def table(story: Story, colour: bool = False, every: bool = False) -> str:
         _section(pen, "Local derivatives", [_locals(pen, row) for row in story.rows], every),
         _section(pen, "Backward", [_backward(pen, r, story) for r in story.rows[::-1]], every),
     ]
+    if story.result.freed:
+        parts.append(
+            "The graph was freed by a backward(). Explain the value before that, or record it "
+            "inside ga.keep_all()."
+        )
     return "\n\n".join(part for part in parts if part)
 
 
