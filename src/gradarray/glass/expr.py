@@ -8,12 +8,14 @@ was used.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from .. import graph
+from .. import graph, registry
 from ..array import GradArray, wrap
 from ..graph import Grad
 
@@ -51,9 +53,23 @@ class Expr:
 
     def count(self) -> int:
         """How many ops it has, each occurrence counted."""
-        return sum(1 + one.count() if one.op is not None else 0 for one in self.args) + (
-            self.op is not None
-        )
+        return folded(self, lambda e, counts: sum(counts) + (e.op is not None))
+
+
+def folded(root: Expr, f: Callable[[Expr, list[Any]], Any]) -> Any:
+    """f(expr, its results for the arguments), from the leaves up; a shared part is done once."""
+    done: dict[int, Any] = {}
+    stack = [root]
+    while stack:
+        one = stack[-1]
+        missing = [part for part in one.args if id(part) not in done]
+        if missing:
+            stack += missing
+            continue
+        stack.pop()
+        if id(one) not in done:
+            done[id(one)] = f(one, [done[id(part)] for part in one.args])
+    return done[id(root)]
 
 
 def name(text: str, value: Any = None) -> Expr:
@@ -62,6 +78,29 @@ def name(text: str, value: Any = None) -> Expr:
 
 def number(value: Any) -> Expr:
     return Expr(None, value=value)
+
+
+def op(name: str, *args: Any, value: Any = None, **params: Any) -> Expr:
+    """An application of a registered op; Python numbers among `args` become constants."""
+    given = [x if isinstance(x, Expr) else number(x) for x in args]
+    return Expr(registry.ops[name], given, params, value)
+
+
+def is_op(e: Expr, *names: str) -> bool:
+    return e.op is not None and e.op.name in names
+
+
+def plain(value: Any) -> Any:
+    """An integer where it is one, else as it is."""
+    if np.ndim(value):
+        return value
+    if isinstance(value, (bool, np.bool_)):
+        return int(value)
+    if isinstance(value, Fraction) and value.denominator != 1:
+        return float(value)
+    if not isinstance(value, (complex, np.complexfloating)) and math.isfinite(value):
+        return int(value) if value == int(value) and abs(value) < 2**53 else value
+    return value
 
 
 class Recorder:

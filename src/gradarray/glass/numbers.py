@@ -57,8 +57,8 @@ def span(value: Any, digits: int = 3) -> str:
     return f"{low} to {high}, mean {mean}" + (f", {told}" if told else "")
 
 
-def digit(x: Any, digits: int = DIGITS) -> str:
-    """One number: `2.25`, `1e-09`, `-0.5`, `1+2j`."""
+def digit(x: Any, digits: int | None = DIGITS) -> str:
+    """One number: `2.25`, `1e-09`, `-0.5`, `1+2j`; with all its digits if `digits` is None."""
     if isinstance(x, (bool, np.bool_)):
         return str(bool(x))
     if isinstance(x, (int, np.integer)):
@@ -66,7 +66,7 @@ def digit(x: Any, digits: int = DIGITS) -> str:
     if isinstance(x, (complex, np.complexfloating)):
         sign = "+" if x.imag >= 0 or np.isnan(x.imag) else "-"
         return f"{digit(x.real, digits)}{sign}{digit(abs(x.imag), digits)}j"
-    text = f"{float(x):.{digits}g}"
+    text = f"{float(x):.{digits}g}" if digits is not None else str(x).removesuffix(".0")
     return "0" if text == "-0" else text
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from ..errors import shown_place
 from .numbers import digit, shape, shown
+from .precedence import FACTOR
+from .simplify import simplify
 from .states import states, subgradients
 from .story import Row, Story, Term
 from .text import factor_text, text
@@ -151,13 +153,13 @@ def _plugged(term: Term, story: Story) -> str:
     if term.pulled is None:
         return ""
     if term.local is None:
-        return text(term.pulled.whole)
+        return text(simplify(term.pulled.whole))
     came = term.to.symbol
     if term.to is story.result:
         came = "1"
     elif all(_is_constant(t, story) for t in term.to.terms):
         came = shown(term.to.adjoint)
-    return f"{came} · {grouped(factor_text(term.local))}"
+    return f"{came} · {factor_text(term.local, FACTOR)}"
 
 
 def _is_constant(term: Term, story: Story) -> bool:
