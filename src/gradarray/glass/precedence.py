@@ -4,7 +4,7 @@ What is written looser than the place it stands in asks for gets parentheses; a 
 product gets square brackets, which read 1 where it holds and 0 elsewhere.
 """
 
-RELATION, SUM, PRODUCT, FACTOR, POWER, ATOM = range(6)
+CHOICE, RELATION, SUM, PRODUCT, FACTOR, POWER, ATOM = range(7)
 
 INFIX: dict[str, tuple[str, int]] = {  # of ops with two operands: the sign, and how tight it is
     "add": ("+", SUM),

@@ -20,7 +20,7 @@ import numpy as np
 from .. import registry
 from .expr import Expr, folded
 from .numbers import DIGITS, WHOLE, digit
-from .precedence import ATOM, FACTOR, INFIX, POWER, PRODUCT, RELATION, SUM
+from .precedence import ATOM, CHOICE, FACTOR, INFIX, POWER, PRODUCT, RELATION, SUM
 from .simplify import exponent_of, simplify
 
 _SIGNS = {"==": "=", "!=": "≠", ">=": "≥", "<=": "≤", "*": "·"}
@@ -43,7 +43,7 @@ class Piece(NamedTuple):
 
 
 def text(
-    expr: Expr, numbers: bool = False, digits: int | None = DIGITS, within: int = RELATION
+    expr: Expr, numbers: bool = False, digits: int | None = DIGITS, within: int = CHOICE
 ) -> str:
     """The formula in one line; with `numbers` the values stand in place of the names.
 
@@ -58,7 +58,7 @@ def text(
     return folded(expr, one).at(within)
 
 
-def factor_text(expr: Expr, within: int = RELATION, numbers: bool = False) -> str:
+def factor_text(expr: Expr, within: int = CHOICE, numbers: bool = False) -> str:
     """A local derivative as a textbook prints it, as a part of something as tight as `within`."""
     return text(simplify(expr, exact=False), numbers, within=within)
 
@@ -105,7 +105,7 @@ def _applied(e: Expr, parts: list[Piece]) -> Piece:
         return _between("divide", Piece("1", ATOM, True, True), parts[0])
     if name == "absolute":
         return Piece(f"|{parts[0].text}|", ATOM)
-    if name == "transpose" and _swaps_two(e):
+    if name == "transpose" and swaps_two(e):
         return Piece(parts[0].at(ATOM) + "ᵀ", POWER)
     given = [p.text for p in parts] + [f"{k}={v}" for k, v in shown_params(e)]
     which = "" if e.which is None else f"[{e.which}]"
@@ -147,7 +147,7 @@ def _power(e: Expr, parts: list[Piece]) -> Piece:
     return Piece(f"{base}^{exponent}", POWER, False, below.has_value)
 
 
-def _swaps_two(e: Expr) -> bool:
+def swaps_two(e: Expr) -> bool:
     """Does it swap the last two axes, and leave the others?"""
     axes = e.params["axes"]
     n = len(axes)
@@ -209,6 +209,3 @@ def param_text(value: Any) -> str:
     if isinstance(value, (int, float, str, slice)) or value is Ellipsis:
         return repr(value)
     return getattr(value, "__name__", None) or getattr(value, "name", None) or str(value)
-
-
-__all__ = ["param_text", "shown_params", "text", "value_text"]

@@ -54,7 +54,7 @@ class ELUGrad(Elementwise):
     name = "elu"
     forward = staticmethod(lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))))
     partials = (lambda x, alpha: _elu_slope(x, alpha),)
-    tex = r"\max({x}, 0) + \alpha \min(e^{{x}} - 1, 0)"
+    tex = r"\max({x}, 0) + {alpha} \min(e^{{x}} - 1, 0)"
 
 
 def _elu_slope(x: Any, alpha: float) -> Any:

@@ -88,7 +88,7 @@ class GreaterEqualGrad(Elementwise):
     name = "greater_equal"
     forward = operator.ge
     partials = (None, None)
-    tex = r"{a} \ge {b}"
+    tex = r"{a} \geq {b}"
 
 
 class LessGrad(Elementwise):
@@ -115,7 +115,7 @@ class LessEqualGrad(Elementwise):
     name = "less_equal"
     forward = operator.le
     partials = (None, None)
-    tex = r"{a} \le {b}"
+    tex = r"{a} \leq {b}"
 
 
 equal = elementwise(EqualGrad, numpy=np.equal, differentiable=False, cases=_TIES)
@@ -170,7 +170,7 @@ class WhereGrad(Elementwise):
     operands = ("cond", "a", "b")
     forward = _where
     partials = (None, lambda cond: cond, lambda cond: logical_not(cond))
-    tex = r"\begin{cases} {a} & {cond} \\ {b} \end{cases}"
+    tex = r"{a} \;\mathrm{if}\; {cond} \;\mathrm{else}\; {b}"
 
 
 @public(

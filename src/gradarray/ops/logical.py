@@ -129,7 +129,7 @@ class BitwiseAndGrad(Elementwise):
     name = "bitwise_and"
     forward = operator.and_
     partials = (None, None)
-    tex = r"{a} \mathbin{\&} {b}"
+    tex = r"{a} \;\mathrm{and}\; {b}"
 
 
 class BitwiseOrGrad(Elementwise):
@@ -143,7 +143,7 @@ class BitwiseOrGrad(Elementwise):
     name = "bitwise_or"
     forward = operator.or_
     partials = (None, None)
-    tex = r"{a} \mathbin{|} {b}"
+    tex = r"{a} \mid {b}"
 
 
 class BitwiseXorGrad(Elementwise):
@@ -170,7 +170,7 @@ class InvertGrad(Elementwise):
 
     forward = np.invert
     partials = (None,)
-    tex = r"\mathord{\sim} {x}"
+    tex = r"\sim {x}"
 
 
 class LeftShiftGrad(Elementwise):

@@ -60,7 +60,7 @@ class NormGrad(Reduction):
     keeps_y_form = True  # of a complex x the result is real, and so is its tangent
     forward = _euclidean
     partial = _slope
-    tex = r"\lVert {x} \rVert_2"
+    tex = r"\Vert {x} \Vert_2"
 
 
 def _p_norm(x: Any, axis: Any, keepdims: bool, p: float) -> Any:
@@ -83,7 +83,7 @@ class PNormGrad(Reduction):
     keeps_y_form = True
     forward = _p_norm
     partial = _p_slope
-    tex = r"\lVert {x} \rVert_p"
+    tex = r"\Vert {x} \Vert_p"
 
 
 @public(

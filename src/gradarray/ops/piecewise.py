@@ -67,7 +67,7 @@ class LeakyReLUGrad(Elementwise):
     partials = (
         lambda x, negative_slope: kinked(x, 0, negative_slope, 1, _leaky_at_0.value),
     )
-    tex = r"\max({x}, 0) + s \min({x}, 0)"
+    tex = r"\max({x}, 0) + {negative_slope} \min({x}, 0)"
 
 
 @public(
@@ -150,7 +150,7 @@ class HardTanhGrad(Elementwise):
             x, min_val, max_val, 1, 0, 0, _hard_tanh_at_ends.value
         ),
     )
-    tex = r"\min(\max({x}, a), b)"
+    tex = r"\min(\max({x}, {min_val}), {max_val})"
 
 
 @public(
@@ -266,7 +266,7 @@ class SoftshrinkGrad(Elementwise):
 
     forward = staticmethod(lambda x, lambd: x - np.clip(x, -lambd, lambd))
     partials = (lambda x, lambd: _outside(x, lambd, _softshrink_at.value),)
-    tex = r"{x} - \min(\max({x}, -\lambda), \lambda)"
+    tex = r"{x} - \min(\max({x}, -{lambd}), {lambd})"
 
 
 @public(
@@ -291,7 +291,7 @@ class HardshrinkGrad(Elementwise):
 
     forward = staticmethod(lambda x, lambd: np.where(np.abs(x) <= lambd, 0 * x, x))
     partials = (lambda x, lambd: _outside(x, lambd, _hardshrink_at.value),)
-    tex = r"{x} \, [|{x}| > \lambda]"
+    tex = r"{x} \, [|{x}| > {lambd}]"
 
 
 @public(
@@ -324,7 +324,7 @@ class ThresholdGrad(Elementwise):
         lambda x, threshold, value: np.where(x > threshold, x, np.asarray(value, x.dtype))
     )
     partials = (lambda x, threshold: kinked(x, threshold, 0, 1, _threshold_at.value),)
-    tex = r"\begin{cases} {x} & {x} > t \\ v \end{cases}"
+    tex = r"{x} \;\mathrm{if}\; {x} > {threshold} \;\mathrm{else}\; {value}"
 
 
 @public(

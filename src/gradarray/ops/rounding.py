@@ -188,7 +188,7 @@ class RemainderGrad(Elementwise):
 
     forward = operator.mod
     partials = (1, lambda a, b: negative(floor_divide(a, b)))
-    tex = r"{a} \bmod {b}"
+    tex = r"{a} \;\mathrm{mod}\; {b}"
     domain = ((-5.0, 5.0), (0.5, 2.0))
 
 

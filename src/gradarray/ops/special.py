@@ -70,7 +70,7 @@ class GaussGrad(Elementwise):
         return np.exp(-c * (x * x)) if is_complex(x) else _real_gauss(x, c=c)
 
     partials = (lambda x, y, c: (-2 * c) * x * y,)
-    tex = r"e^{{-c {x}^2}}"
+    tex = r"e^{-{c} \cdot {x}^2}"
 
 
 gauss = GaussGrad.of
@@ -226,7 +226,7 @@ class ErfInvSlopeGrad(Elementwise):
     name = "erfinv_slope"
     forward = in_double(lambda x: _below(x, special.erfinv(x), 1 - np.abs(x)) / _2_SQRT_PI)
     partials = (lambda x, y: 2 * erfinv(x) * square(y),)
-    tex = r"\frac{\sqrt\pi}{2} e^{(\operatorname{erf}^{-1} {x})^2}"
+    tex = r"\frac{\sqrt{\pi}}{2} e^{(\operatorname{erf}^{-1} {x})^2}"
 
 
 _erfinv_slope = ErfInvSlopeGrad.of
@@ -258,7 +258,7 @@ class ErfcInvSlopeGrad(Elementwise):
         lambda x: -_below(x, special.erfcinv(x), np.minimum(x, 2 - x)) / _2_SQRT_PI
     )
     partials = (lambda x, y: 2 * erfcinv(x) * square(y),)
-    tex = r"-\frac{\sqrt\pi}{2} e^{(\operatorname{erfc}^{-1} {x})^2}"
+    tex = r"-\frac{\sqrt{\pi}}{2} e^{(\operatorname{erfc}^{-1} {x})^2}"
     domain = (0.2, 1.8)
 
 
