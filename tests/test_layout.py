@@ -18,6 +18,7 @@ LAYERS = [
     {"transforms", "random", "linalg", "fft", "special"},
     {"nn", "optim", "glass", "compiler", "testing"},
     {"train", "physics"},
+    {"__main__"},
 ]
 
 # Imports of our own modules inside a function, and why they stand there.
