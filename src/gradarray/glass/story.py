@@ -17,6 +17,7 @@ from ..graph import Grad
 from .expr import Expr, name, number
 from .local import Pulled, pulled
 from .record import Made
+from .scopes import Scope, scope
 
 
 @dataclass(eq=False)
@@ -92,6 +93,12 @@ class Row:
     def incoming(self) -> Expr:
         """Its adjoint, as an expression."""
         return name(self.symbol, self.adjoint)
+
+    @cached_property
+    def scope(self) -> tuple[Scope, ...]:
+        """The user's functions, layers and library functions that it was made in, outermost first.
+        """
+        return scope(self.made)
 
     @cached_property
     def pulled(self) -> list[Pulled | None]:
