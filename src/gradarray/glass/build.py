@@ -47,7 +47,8 @@ class Builder:
     def source(self, x: Any) -> Source | None:
         """The node (or Made) behind an operand; None where it is a constant."""
         if isinstance(x, tuple):
-            return x
+            node = x[0].node and x[0].node() if isinstance(x[0], Made) else None
+            return x if node is None else (node, x[1])
         while isinstance(x, AliasGrad) and self.made(x) is None and x.parents[0] is not None:
             x = x.parents[0]  # a transform's own; what comes before it is the user's
         if isinstance(x, PickGrad):

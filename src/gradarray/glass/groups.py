@@ -116,9 +116,11 @@ def _by_scope(rows: list[Row]) -> Group:
 def _dissolve(group: Group) -> None:
     """A group around one thing says nothing that the thing does not."""
     out: list[Row | Group] = []
-    for child in group.children:
+    todo = group.children[::-1]
+    while todo:
+        child = todo.pop()
         if isinstance(child, Group) and child.kind == "library" and _is_said(child, group):
-            out += child.children
+            todo += child.children[::-1]
             continue
         while isinstance(child, Group) and len(child.children) == 1:
             only = child.children[0]

@@ -39,7 +39,7 @@ class Made:
     """
 
     __slots__ = (
-        "__weakref__", "layers", "model", "number", "op", "operands", "params", "raw", "spots",
+        "__weakref__", "layers", "model", "node", "number", "op", "operands", "params", "raw", "spots",
         "sweeping", "within", "y",
     )  # fmt: skip
 
@@ -50,6 +50,7 @@ class Made:
         self.spots: tuple[Spot, ...] = ()  # the user's functions, the innermost first
         self.within: tuple[str, ...] = ()  # functions of the library between them and the op
         self.model, self.layers = None, ()
+        self.node: weakref.ref[Grad] | None = None  # where it is on a graph
         self.sweeping = False
 
     def result(self, which: int) -> Any:
@@ -101,6 +102,7 @@ class Keeper:
                 made.operands[k] = parent
                 self._name_leaf(parent, made)
         self.nodes[node] = made
+        made.node = weakref.ref(node)
 
     def passed(self, node: Grad, came: Any, went: Any, direction: str) -> None:
         """Derivatives of a sweep inside the run, which may free the graph."""
