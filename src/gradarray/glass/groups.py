@@ -56,7 +56,7 @@ class Group:
 
     def groups(self) -> Iterator[Group]:
         """Itself and all below it."""
-        stack = [self]
+        stack: list[Group] = [self]
         while stack:
             one = stack.pop()
             yield one

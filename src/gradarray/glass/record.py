@@ -39,8 +39,8 @@ class Made:
     """
 
     __slots__ = (
-        "__weakref__", "layers", "model", "node", "number", "op", "operands", "params", "raw", "spots",
-        "sweeping", "within", "y",
+        "__weakref__", "layers", "model", "node", "number", "op", "operands", "params", "raw",
+        "spots", "sweeping", "within", "y",
     )  # fmt: skip
 
     def __init__(self, op: type[Grad], raw: list[Any], params: dict[str, Any], y: Any) -> None:
