@@ -124,9 +124,13 @@ def _dissolve(group: Group) -> None:
             continue
         while isinstance(child, Group) and len(child.children) == 1:
             only = child.children[0]
-            if isinstance(only, Group) and child.kind == "layer" == only.kind:
-                only.label = f"{child.label}.{only.label}".strip(".")
-            child = only
+            if isinstance(only, Group):  # the outer name, which is nearer to the user
+                if child.kind == "layer" == only.kind:
+                    child.label = f"{child.label}.{only.label}".strip(".")
+                    child.what = only.what
+                child.children = only.children
+            else:
+                child = only
         out.append(child)
     group.children = out
 
