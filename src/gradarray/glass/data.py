@@ -16,8 +16,8 @@ Schema "gradarray.story/1", one JSON object:
 - `check` of a row: a list of `index`, `adjoint`, `difference` (a central difference quotient in
   float64), `uncertainty`, `agrees`; or the reason why it was not checked.
 - A value: `shown` (as the table prints it), `shape`, `dtype`, `elements` (nested lists, exact; only
-  of small arrays), `min`, `max`, `mean` (of what is finite) and `rms`, the last four only of arrays. Numbers that JSON has no
-  word for are texts: "nan", "inf", "-inf", and complex ones such as "1+2j".
+  of small arrays), and of arrays `min`, `max`, `mean` (of what is finite) and `rms`. Numbers that
+  JSON has no word for are texts: "nan", "inf", "-inf", and complex ones such as "1+2j".
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ LEAD = 12  # between layers, at least
 MOST_LEAD = 34  # and at most, where edges run far aside
 PAD = 14  # within the border of a group
 HEAD = 26  # for the title of a group
-_SWEEPS = 8
+SWEEPS = 8
 
 Size = tuple[float, float]
 
@@ -78,7 +78,7 @@ def _across(placed: Placed) -> None:
         for item in layer:
             x[item] = at + width[item] / 2
             at += width[item] + GAP
-    for sweep in range(_SWEEPS):
+    for sweep in range(SWEEPS):
         down = sweep % 2 == 0
         for layer in layers if down else reversed(layers):
             near = [_near(item, down) for item in layer]

@@ -1,0 +1,1 @@
+"""The page: a story as one file for a browser, which needs nothing else."""

@@ -1,0 +1,153 @@
+// The drawing: cards, groups and edges as SVG elements, found again by row.
+
+const SVG = 'http://www.w3.org/2000/svg';
+const LINE = 17;
+
+function shape(tag, attributes, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+const round = (x) => Math.round(x * 10) / 10;
+
+/** Draws what `place` laid out; gives elements by row and by group, and edges by value and use. */
+function draw(placed, view) {
+  const drawn = {
+    nodes: new Map(), groups: new Map(), of: new Map(), into: new Map(), at: new Map(),
+    root: shape('g', {}),
+  };
+  drawLevel(placed, 0, 0, view, drawn, drawn.root);
+  return drawn;
+}
+
+function drawLevel(placed, left, top, view, drawn, into) {
+  const items = placed.layers.flat();
+  for (const item of items) drawEdges(item, left, top, drawn, into);
+  for (const item of items) {
+    const x = left + item.x - item.W / 2, y = top + item.y - item.H / 2;
+    if (item.inner) {
+      into.append(groupBox(item, x, y, view, drawn));
+      drawLevel(item.inner, x, y, view, drawn, into);
+    } else if (item.kind === 'group') {
+      into.append(closedGroup(item, x, y, view, drawn));
+    } else if (item.kind === 'row') {
+      into.append(card(item, x, y, view, drawn));
+    } else if (item.kind === 'label' && item.text) {
+      const label = shape('text', {
+        class: 'label', x: round(left + item.x), y: round(top + item.y + 3.5),
+        'text-anchor': 'middle',
+      }, item.text);
+      into.append(label);
+      remember(drawn, label, item.of, item.use);
+    }
+  }
+}
+
+function groupBox(item, x, y, view, drawn) {
+  const group = view.groups[item.of];
+  const element = shape('g', {class: `box ${group.kind}`},
+    shape('rect', {x: round(x), y: round(y), width: round(item.W), height: round(item.H), rx: 8}),
+    shape('g', {
+      class: 'handle', role: 'button', tabindex: 0, 'data-group': item.of,
+      'aria-expanded': 'true', 'aria-label': group.title,
+      transform: `translate(${round(x)} ${round(y)})`,
+    }, shape('rect', {class: 'hit', width: Math.max(44, group.title.length * 7.5 + 26), height: 24}),
+    shape('path', {class: 'sign', d: 'M9 9.5l3.5 4 3.5-4'}),
+    shape('text', {x: 21, y: 16}, group.title)));
+  drawn.groups.set(item.of, element);
+  return element;
+}
+
+function closedGroup(item, x, y, view, drawn) {
+  const group = view.groups[item.of];
+  const [w, h] = [item.W - 6, item.H - 6];
+  const element = shape('g', {
+    class: `node stack ${group.kind}`, role: 'button', tabindex: 0, 'data-group': item.of,
+    'aria-expanded': 'false', 'aria-label': `${group.lines.join(', ')}`,
+    transform: `translate(${round(x)} ${round(y)})`,
+  });
+  for (const k of [6, 3, 0]) {
+    element.append(shape('rect', {
+      class: 'card', x: k, y: k, width: round(w), height: round(h), rx: 6}));
+  }
+  element.append(shape('path', {class: 'sign', d: 'M11 12.5l4 3.5-4 3.5'}));
+  group.lines.forEach((line, k) => element.append(shape('text', {
+    class: k ? 'none' : 'head', x: 24, y: 18 + k * LINE}, line)));
+  drawn.groups.set(item.of, element);
+  drawn.at.set(`g${item.of}`, [x, y, item.W, item.H]);
+  return element;
+}
+
+function card(item, x, y, view, drawn) {
+  const row = view.rows[item.of];
+  const [head, value, adjoint] = view.cards[item.of];
+  const element = shape('g', {
+    class: `node ${row.kind}${item.of === view.result ? ' whole' : ''}`, role: 'button',
+    tabindex: -1, 'data-row': item.of, 'aria-label': view.say(row),
+    transform: `translate(${round(x)} ${round(y)})`,
+  },
+  shape('rect', {class: 'card', width: round(item.W), height: round(item.H), rx: 6}),
+  shape('text', {class: 'head', x: 12, y: 19}, head),
+  shape('text', {class: row.value ? 'value' : 'value none', x: 12, y: 19 + LINE}, value),
+  shape('text', {class: row.adjoint ? 'adjoint' : 'adjoint none', x: 12, y: 19 + 2 * LINE},
+    adjoint));
+  if (row.states.some((s) => s !== 'not required')) {
+    element.append(shape('circle', {class: 'flag', cx: round(item.W - 9), cy: 9, r: 3.5}));
+  }
+  drawn.nodes.set(item.of, element);
+  drawn.at.set(item.of, [x, y, item.W, item.H]);
+  return element;
+}
+
+// Edges -------------------------------------------------------------------------------------------
+
+function drawEdges(item, left, top, drawn, into) {
+  for (const end of item.near[1]) {
+    const of = item.kind === 'group' ? end.of : item.of;
+    const x0 = left + item.x + port(item, of, 'out');
+    const start = top + item.y + (item.kind === 'via' ? -item.H / 2 : item.H / 2);
+    const y0 = top + item.y + item.H / 2;
+    const x1 = left + entry(end, item, of);
+    let y1 = top + end.y - end.H / 2;
+    const use = item.use || end.use;
+    if ((end.kind === 'row' || end.kind === 'group') && !end.inner) {
+      const tip = shape('path', {class: 'tip', d: `M${round(x1)} ${round(y1)}l-3.5 -7h7z`});
+      into.append(tip);
+      remember(drawn, tip, of, use);
+      y1 -= 5;
+    }
+    if ((item.kind === 'row' || item.kind === 'group') && !item.inner) {
+      const back = shape('path', {class: 'tip up', d: `M${round(x0)} ${round(start)}l-3.5 7h7z`});
+      into.append(back);
+      remember(drawn, back, of, use);
+    }
+    const middle = round((y0 + y1) / 2);
+    const through = item.kind === 'via' ? `V${round(y0)}` : '';
+    const line = shape('path', {
+      class: 'edge',
+      d: `M${round(x0)} ${round(start)}${through}C${round(x0)} ${middle} ${round(x1)} ${middle} ` +
+        `${round(x1)} ${round(y1)}`,
+    });
+    into.append(line);
+    remember(drawn, line, of, use);
+  }
+}
+
+/** Where an edge enters an item: edges that come in from the left enter at the left. */
+function entry(end, item, of) {
+  const above = end.near[0];
+  if (end.inner || above.length < 2 || (end.kind !== 'row' && end.kind !== 'group')) {
+    return end.x + port(end, of, 'in');
+  }
+  const order = [...above].sort((a, b) => a.x - b.x);
+  const step = Math.min(22, (end.W - 24) / order.length);
+  return end.x + (order.indexOf(item) - (order.length - 1) / 2) * step;
+}
+
+function remember(drawn, element, of, use) {
+  const list = (map, key) => map.get(key) || map.set(key, []).get(key);
+  list(drawn.of, of).push(element);
+  if (use) list(drawn.into, use[0]).push(element);
+}

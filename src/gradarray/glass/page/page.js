@@ -1,0 +1,590 @@
+// The page: what is shown, and what keys, buttons and the pointer do.
+
+const $ = (id) => document.getElementById(id);
+const data = JSON.parse($('data').textContent);
+const {words, groups, cards, measures} = data;
+const {rows, result} = data.story;
+
+const uses = new Map();
+for (const row of rows) {
+  for (const operand of row.operands) {
+    if (operand.row === undefined) continue;
+    const list = uses.get(operand.row) || uses.set(operand.row, []).get(operand.row);
+    if (!list.includes(row.id)) list.push(row.id);
+  }
+}
+const homes = [];
+groups.forEach((group, number) => group.rows.forEach((id) => { homes[id] = number; }));
+
+// Steps: every value in order, then every adjoint from the result back.
+const steps = [null, ...rows.map((row) => ({way: 'forward', id: row.id}))];
+for (const row of [...rows].reverse()) if (row.adjoint) steps.push({way: 'backward', id: row.id});
+const stepFor = {forward: new Map(), backward: new Map()};
+steps.forEach((step, k) => step && stepFor[step.way].set(step.id, k));
+const split = rows.length;
+
+const state = {
+  open: new Set(groups.map((group, k) => group.open ? k : -1).filter((k) => k >= 0)),
+  only: null, onlyId: null, step: -1, chosen: result, colour: 'none', zoom: 1, timer: null,
+};
+
+function ancestorsOf(id) {
+  const found = new Set([id]), stack = [id];
+  while (stack.length) {
+    for (const {row} of rows[stack.pop()].operands) {
+      if (row !== undefined && !found.has(row)) {
+        found.add(row);
+        stack.push(row);
+      }
+    }
+  }
+  return found;
+}
+
+function inside(id, number) {
+  for (let g = homes[id]; g !== null; g = groups[g].parent) if (g === number) return true;
+  return false;
+}
+
+/** The drawn element that stands for a row: its card, or the closed group around it. */
+function standIn(id) {
+  return drawn.nodes.get(id) || drawn.groups.get(closedAround(id));
+}
+
+function closedAround(id) {
+  let found = null;
+  for (let g = homes[id]; g !== null; g = groups[g].parent) if (!state.open.has(g)) found = g;
+  return found;
+}
+
+// What is shown -----------------------------------------------------------------------------------
+
+function shownItems() {
+  if (!state.only) return () => true;
+  const levelShows = new Map();
+  const groupShows = new Set();
+  for (const id of state.only) {
+    for (let g = homes[id]; g !== null; g = groups[g].parent) groupShows.add(g);
+  }
+  const usedOutside = (of, number) =>
+    (uses.get(of) || []).some((user) => state.only.has(user) && !inside(user, number));
+  levels.forEach((level, number) => {
+    for (const item of [...level.items].sort((a, b) => depth(b, level) - depth(a, level))) {
+      let shows;
+      if (item.kind === 'row') shows = state.only.has(item.of);
+      else if (item.kind === 'group') shows = groupShows.has(item.of);
+      else if (item.kind === 'out') shows = state.only.has(item.of) && usedOutside(item.of, number);
+      else shows = item.below.some((one) => levelShows.get(one)) && state.only.has(item.of);
+      levelShows.set(item, shows);
+    }
+  });
+  return (item) => levelShows.get(item);
+}
+
+function depth(item, level) {
+  if (!level.depths) {
+    level.depths = new Map();
+    level.layers.forEach((layer, k) => layer.forEach((one) => level.depths.set(one, k)));
+  }
+  return level.depths.get(item);
+}
+
+function sizeOf(item) {
+  if (item.kind === 'row') return [cards[item.of][3], cards[item.of][4]];
+  if (item.kind === 'group') return groups[item.of].size;
+  return [item.w, item.h];
+}
+
+const levels = data.levels.map(readLevel);
+let drawn = null;
+
+const view = {
+  levels, groups, cards, rows, words, measures, result, uses,
+  isOpen: (g) => state.open.has(g),
+  shows: () => true,
+  size: sizeOf,
+  states: statesOf,
+  say: (row) => [row.name, words[row.kind], row.op, row.value && row.value.shown,
+    row.adjoint && `${words.adjoint} ${row.adjoint.shown}`, ...statesOf(row).map(([s]) => words[s])]
+    .filter(Boolean).join(', '),
+  stepsOf: (id) => ['forward', 'backward'].filter((way) => stepFor[way].has(id))
+    .map((way) => [way, stepFor[way].get(id)]),
+};
+
+function size(value) {
+  if (!value) return null;
+  if (value.rms !== undefined) return Number(value.rms);
+  return typeof value.elements === 'number' ? Math.abs(value.elements) : null;
+}
+
+/** The states of a row, each with what it means. */
+function statesOf(row) {
+  const found = row.states.flatMap((one) => one === 'subgradient'
+    ? row.kinks.map((kink) => [one, say(words.subgradient_why, kink)])
+    : [[one, words[`${one}_why`]]]);
+  const adjoint = size(row.adjoint);
+  if (adjoint !== null && adjoint < 1e-8) found.push(['vanishing', words.vanishing_why]);
+  if (adjoint !== null && adjoint > 1e4) found.push(['exploding', words.exploding_why]);
+  return found;
+}
+
+function redraw() {
+  view.shows = shownItems();
+  const placed = place(0, view);
+  drawn = draw(placed, view);
+  Object.assign(drawn, {width: placed.width, height: placed.height});
+  const svg = $('drawing');
+  svg.replaceChildren(drawn.root);
+  svg.setAttribute('viewBox', `0 0 ${round(placed.width)} ${round(placed.height)}`);
+  rescale();
+  paint();
+  const at = Math.max(state.step, 0);
+  for (let k = 1; k <= at; k++) reach(k, true);
+  mark(at);
+  choose(state.chosen, {scroll: false});
+}
+
+function rescale() {
+  $('drawing').setAttribute('width', Math.round(drawn.width * state.zoom));
+  $('drawing').setAttribute('height', Math.round(drawn.height * state.zoom));
+}
+
+/** Colours cards by how large what they hold is: 0 for 1e-6 and below, 8 for 1e6 and above. */
+function paint() {
+  $('legend').hidden = state.colour === 'none';
+  for (const [id, element] of drawn.nodes) {
+    const x = state.colour === 'none' ? null : size(rows[id][state.colour]);
+    const q = x === null ? null : !Number.isFinite(x) ? 'n' : x === 0 ? 'z'
+      : Math.round(Math.min(Math.max(Math.log10(x) / 1.5 + 4, 0), 8));
+    if (q === null) element.removeAttribute('data-size');
+    else element.setAttribute('data-size', q);
+  }
+}
+
+// Steps -------------------------------------------------------------------------------------------
+
+function reach(k, on) {
+  const element = drawn.nodes.get(steps[k].id);
+  if (element) element.classList.toggle(steps[k].way === 'forward' ? 'known' : 'passed', on);
+}
+
+let marked = [];
+
+function mark(k) {
+  for (const [element, name] of marked) element.classList.remove(name);
+  marked = [];
+  const step = steps[k];
+  if (!step) return;
+  const add = (element, name) => {
+    if (!element) return;
+    element.classList.add(name);
+    marked.push([element, name]);
+  };
+  add(standIn(step.id), step.way === 'forward' ? 'now' : 'now-back');
+  const edges = step.way === 'forward' ? drawn.into.get(step.id) : drawn.of.get(step.id);
+  for (const edge of (edges || []).slice(0, 400)) {
+    add(edge, step.way === 'forward' ? 'active' : 'active-back');
+  }
+}
+
+function goTo(k, {speak = true, scroll = true} = {}) {
+  k = Math.min(Math.max(Math.round(k), 0), steps.length - 1);
+  if (k === state.step) return;
+  const from = Math.max(state.step, 0);
+  for (let i = from + 1; i <= k; i++) reach(i, true);
+  for (let i = from; i > k; i--) reach(i, false);
+  state.step = k;
+  mark(k);
+  const text = tell(k);
+  $('slider').value = k;
+  $('slider').setAttribute('aria-valuetext', text);
+  $('said').textContent = text;
+  if (speak) $('live').textContent = text;
+  $('link').href = `#step=${k}`;
+  $('link').textContent = `${k} / ${steps.length - 1}`;
+  remember_address(k);
+  if (steps[k]) choose(steps[k].id, {scroll});
+}
+
+let addressTimer = null;
+
+function remember_address(k) {
+  clearTimeout(addressTimer);
+  addressTimer = setTimeout(() => {
+    try {
+      history.replaceState(null, '', `#step=${k}`);
+    } catch { /* a frame without an address of its own */ }
+  }, 200);
+}
+
+function tell(k) {
+  const step = steps[k];
+  if (!step) return words.at_start;
+  const row = rows[step.id];
+  if (step.way === 'forward') {
+    const made = row.formula ? ` = ${row.formula}` : '';
+    return `${words.forward}: ${row.name}${made} = ${row.value ? row.value.shown
+      : words['not kept']}`;
+  }
+  return `${words.backward}: ${row.symbol} = ${row.adjoint.shown}`;
+}
+
+function play(on) {
+  clearInterval(state.timer);
+  state.timer = null;
+  if (on) {
+    if (state.step >= steps.length - 1) goTo(0);
+    const pause = Math.min(1000, Math.max(60, 60000 / steps.length));
+    state.timer = setInterval(() => {
+      goTo(state.step + 1);
+      if (state.step >= steps.length - 1) play(false);
+    }, pause);
+  }
+  const name = on ? words.pause : words.play;
+  $('play').classList.toggle('playing', on);
+  $('play').setAttribute('aria-label', name);
+  $('play').title = name;
+}
+
+// Choosing ----------------------------------------------------------------------------------------
+
+let chosenElement = null;
+const panel = new Panel($('panel'), view, {
+  choose: (id) => choose(id, {open: true}),
+  only: (id) => showOnly(state.onlyId === id ? null : id),
+  isOnly: (id) => state.onlyId === id,
+});
+
+/** Show a row in the panel, and where it is drawn. */
+function choose(id, {scroll = true, open = false, focus = false} = {}) {
+  state.chosen = id;
+  if (open) reveal(id);
+  const element = standIn(id);
+  if (chosenElement !== element) {
+    if (chosenElement) {
+      chosenElement.classList.remove('chosen');
+      if (chosenElement.hasAttribute('data-row')) chosenElement.setAttribute('tabindex', '-1');
+    }
+    if (element) {
+      element.classList.add('chosen');
+      element.setAttribute('tabindex', '0');
+    }
+    chosenElement = element;
+  }
+  panel.show(rows[id]);
+  if (scroll) bringIntoView(id);
+  if (focus && element) element.focus({preventScroll: true});
+}
+
+function reveal(id) {
+  let changed = false;
+  for (let g = homes[id]; g !== null; g = groups[g].parent) {
+    if (!state.open.has(g)) {
+      state.open.add(g);
+      changed = true;
+    }
+  }
+  if (state.only && !state.only.has(id)) {
+    setOnly(null);
+    changed = true;
+  }
+  if (changed) redraw();
+}
+
+function bringIntoView(id) {
+  const closed = closedAround(id);
+  const box = drawn.at.get(drawn.nodes.has(id) ? id : `g${closed}`);
+  if (!box) return;
+  const frame = $('view'), [x, y, w, h] = box.map((v) => v * state.zoom);
+  const svg = $('drawing');
+  const left = svg.offsetLeft ?? 0;
+  const margin = 48;
+  const to = {left: frame.scrollLeft, top: frame.scrollTop};
+  if (x + left < to.left + margin) to.left = x + left - margin;
+  if (x + left + w > to.left + frame.clientWidth - margin) {
+    to.left = Math.min(x + left - 8, x + left + w - frame.clientWidth + margin);
+  }
+  if (y < to.top + margin || y + h > to.top + frame.clientHeight - margin) {
+    to.top = y + h / 2 - frame.clientHeight / 2;
+  }
+  if (to.left !== frame.scrollLeft || to.top !== frame.scrollTop) frame.scrollTo(to);
+}
+
+function setOnly(id) {
+  state.onlyId = id;
+  state.only = id === null ? null : ancestorsOf(id);
+  showNotice(id === null ? standingNotice() : say(words.only_note, {name: rows[id].name}),
+    id === null ? null : () => showOnly(null));
+}
+
+function showOnly(id) {
+  setOnly(id);
+  redraw();
+  bringIntoView(state.chosen);
+}
+
+function standingNotice() {
+  return data.large ? say(words.large, {n: rows.length.toLocaleString('en')}) : '';
+}
+
+function showNotice(text, undo = null) {
+  const [span, button] = $('notice').children;
+  $('notice').hidden = !text;
+  span.textContent = text;
+  button.hidden = !undo;
+  button.textContent = words.everything;
+  button.onclick = undo;
+}
+
+function toggle(number) {
+  if (state.open.has(number)) state.open.delete(number);
+  else if (visibleWith(number) > measures.many) {
+    showNotice(say(words.too_many, {n: measures.many.toLocaleString('en')}));
+    return;
+  } else state.open.add(number);
+  redraw();
+  const element = drawn.groups.get(number);
+  const handle = element && (element.querySelector('.handle') || element);
+  if (handle) handle.focus({preventScroll: true});
+}
+
+/** How many cards would be shown with one more group open. */
+function visibleWith(...numbers) {
+  const open = new Set([...state.open, ...numbers]);
+  let count = 0;
+  const visit = (g) => {
+    count += groups[g].rows.length;
+    groups.forEach((group, k) => { if (group.parent === g && open.has(k)) visit(k); });
+  };
+  visit(0);
+  return count;
+}
+
+function openAll() {
+  if (rows.length > measures.many + 1) {
+    showNotice(say(words.too_many, {n: measures.many.toLocaleString('en')}));
+    return;
+  }
+  groups.forEach((_, k) => state.open.add(k));
+  redraw();
+}
+
+function closeAll() {
+  state.open = new Set([0]);
+  redraw();
+  $('view').scrollTo({left: 0, top: 0});
+}
+
+// Search ------------------------------------------------------------------------------------------
+
+let matches = [], active = 0;
+
+function search() {
+  const text = $('search').value.trim().toLowerCase();
+  const holds = (row) => [row.name, row.op, row.formula].some(
+    (part) => part && part.toLowerCase().includes(text));
+  matches = text ? rows.filter(holds).slice(0, 50) : [];
+  active = 0;
+  list();
+  if (text) {
+    $('live').textContent = matches.length ? say(words.found, {n: matches.length})
+      : words.none_found;
+  }
+}
+
+function list() {
+  const text = $('search').value.trim(), box = $('found');
+  box.hidden = !text;
+  $('search').setAttribute('aria-expanded', String(Boolean(text)));
+  $('search').setAttribute('aria-activedescendant', matches.length ? `found-${active}` : '');
+  box.replaceChildren(...matches.map((row, k) => {
+    const option = make('li', {
+      role: 'option', id: `found-${k}`, 'aria-selected': String(k === active),
+      class: row.kind}, make('b', {text: row.name}),
+    row.formula ? ` = ${row.formula}` : '', ` ${row.value ? row.value.shown : ''}`);
+    option.addEventListener('pointerdown', (event) => {
+      event.preventDefault();
+      find(k);
+    });
+    return option;
+  }));
+  if (!matches.length && text) box.append(make('li', {class: 'none', text: words.none_found}));
+  const current = box.children[active];
+  if (current) current.scrollIntoView({block: 'nearest'});
+}
+
+function find(k) {
+  if (!matches[k]) return;
+  const {id} = matches[k];
+  $('search').value = '';
+  matches = [];
+  list();
+  choose(id, {open: true, focus: true});
+}
+
+function searchKey(event) {
+  if (event.key === 'Escape') {
+    $('search').value = '';
+    matches = [];
+  } else if (event.key === 'Enter') {
+    find(active);
+    return;
+  } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
+    const by = event.key === 'ArrowDown' ? 1 : -1;
+    active = (active + by + matches.length) % Math.max(matches.length, 1);
+    event.preventDefault();
+  } else return;
+  list();
+}
+
+// Keys, buttons, pointer --------------------------------------------------------------------------
+
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const {target} = event;
+  const typing = target.matches('input[type=search], select');
+  if (typing || (target.id === 'slider' && event.key !== ' ' && event.key !== '/')) return;
+  const node = target.closest('[data-row], [data-group]');
+  const onButton = target.closest('button, a') || node;
+  const actions = {
+    ArrowLeft: () => goTo(state.step - 1),
+    ArrowRight: () => goTo(state.step + 1),
+    Home: () => goTo(0),
+    End: () => goTo(steps.length - 1),
+    '/': () => $('search').focus(),
+  };
+  if (!onButton) actions[' '] = () => play(!state.timer);
+  if (node) {
+    const act = () => activate(node);
+    Object.assign(actions, {Enter: act, ' ': act});
+    if (node.hasAttribute('data-row')) {
+      const row = rows[node.getAttribute('data-row')];
+      const up = row.operands.find((o) => o.row !== undefined);
+      const next = (uses.get(row.id) || [])[0];
+      actions.ArrowUp = () => up && choose(up.row, {open: true, focus: true});
+      actions.ArrowDown = () => next !== undefined && choose(next, {open: true, focus: true});
+    }
+  }
+  const act = actions[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+}
+
+function activate(element) {
+  if (element.hasAttribute('data-group')) toggle(Number(element.getAttribute('data-group')));
+  else {
+    choose(Number(element.getAttribute('data-row')), {scroll: false, focus: true});
+    $('live').textContent = view.say(rows[state.chosen]);
+    if (matchMedia('(max-width: 820px)').matches) {
+      $('panel').scrollIntoView({block: 'nearest'});
+    }
+  }
+}
+
+function zoomTo(zoom) {
+  const frame = $('view'), before = state.zoom;
+  state.zoom = Math.min(Math.max(zoom, 0.1), 2.5);
+  const x = (frame.scrollLeft + frame.clientWidth / 2) * state.zoom / before;
+  const y = (frame.scrollTop + frame.clientHeight / 2) * state.zoom / before;
+  rescale();
+  frame.scrollTo(x - frame.clientWidth / 2, y - frame.clientHeight / 2);
+}
+
+function fit() {
+  const frame = $('view');
+  const wide = (frame.clientWidth - 24) / drawn.width, high = (frame.clientHeight - 24) / drawn.height;
+  zoomTo(Math.min(1.25, Math.max(Math.min(wide, high), 0.1)));
+  bringIntoView(state.chosen);
+}
+
+function drag(event) {
+  if (event.button !== 0 || event.pointerType !== 'mouse') return;
+  const frame = $('view');
+  const start = {x: event.clientX + frame.scrollLeft, y: event.clientY + frame.scrollTop};
+  const move = (e) => frame.scrollTo(start.x - e.clientX, start.y - e.clientY);
+  const end = () => {
+    removeEventListener('pointermove', move);
+    removeEventListener('pointerup', end);
+    frame.classList.remove('dragged');
+  };
+  frame.classList.add('dragged');
+  addEventListener('pointermove', move);
+  addEventListener('pointerup', end);
+}
+
+function isDark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+}
+
+function showTheme() {
+  $('theme').setAttribute('aria-pressed', String(isDark()));
+  $('theme').textContent = isDark() ? words.light : words.dark;
+}
+
+function stepInAddress() {
+  const found = /^#step=(\d+)$/.exec(location.hash);
+  return found ? Number(found[1]) : null;
+}
+
+function start() {
+  const slider = $('slider');
+  slider.max = steps.length - 1;
+  slider.style.setProperty('--split', `${100 * split / Math.max(steps.length - 1, 1)}%`);
+  document.querySelector('.ways').style.setProperty(
+    '--split', `${100 * split / Math.max(steps.length - 1, 1)}%`);
+  const whole = rows[result];
+  $('lead').textContent = `${whole.name}${whole.formula ? ` = ${whole.formula}` : ''} = ${
+    whole.value ? whole.value.shown : words['not kept']} · ${
+    say(words.values, {n: rows.length.toLocaleString('en')})}`;
+  redraw();
+  goTo(stepInAddress() ?? steps.length - 1, {speak: false, scroll: false});
+  showNotice(standingNotice());
+  const frame = $('view');
+  const wide = (frame.clientWidth - 16) / drawn.width;
+  if (wide < 1) zoomTo(Math.max(wide, 0.55));
+  frame.scrollTo(Math.max(0, (drawn.width * state.zoom - frame.clientWidth) / 2), 0);
+  if (stepInAddress() !== null) bringIntoView(state.chosen);
+  showTheme();
+
+  const clicks = {
+    first: () => goTo(0), back: () => goTo(state.step - 1), play: () => play(!state.timer),
+    next: () => goTo(state.step + 1), last: () => goTo(steps.length - 1),
+    'open-all': openAll, 'close-all': closeAll, fit,
+    smaller: () => zoomTo(state.zoom / 1.25), bigger: () => zoomTo(state.zoom * 1.25),
+    theme: () => {
+      document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
+      showTheme();
+    },
+  };
+  for (const [id, act] of Object.entries(clicks)) $(id).addEventListener('click', act);
+  slider.addEventListener('input', () => goTo(Number(slider.value)));
+  $('colour').addEventListener('change', () => {
+    state.colour = $('colour').value;
+    paint();
+  });
+  $('search').addEventListener('input', search);
+  $('search').addEventListener('keydown', searchKey);
+  $('search').addEventListener('blur', () => { $('found').hidden = true; });
+  document.addEventListener('keydown', pressed);
+  addEventListener('hashchange', () => {
+    const k = stepInAddress();
+    if (k !== null) goTo(k);
+  });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', showTheme);
+  $('drawing').addEventListener('click', (event) => {
+    const node = event.target.closest('[data-row], [data-group]');
+    if (node) activate(node);
+  });
+  frame.addEventListener('pointerdown', (event) => {
+    if (!event.target.closest('[data-row], [data-group]')) drag(event);
+  });
+  frame.addEventListener('wheel', (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    zoomTo(state.zoom * Math.exp(-event.deltaY / 300));
+  }, {passive: false});
+}
+
+start();
