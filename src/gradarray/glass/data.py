@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import message
 from ..record import NotKept
 from .differences import Check, checks
 from .numbers import shape, shown
@@ -227,8 +228,6 @@ def to_table(story: Story) -> Any:
     try:
         import pandas
     except ImportError:
-        from ..errors import message
-
         raise ModuleNotFoundError(
             message(
                 "to_table", "pandas is not installed.",

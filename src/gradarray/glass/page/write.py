@@ -64,7 +64,7 @@ def page(story: Story, lang: Language = "en", paths: bool = False) -> str:
 
 @cache
 def _text(file: str) -> str:
-    return (files(__package__) / file).read_text(encoding="utf-8")
+    return (files(__name__.rpartition(".")[0]) / file).read_text(encoding="utf-8")
 
 
 def _policy(style: str, script: str) -> str:
