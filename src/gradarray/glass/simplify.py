@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .expr import Expr, folded, is_op, number, op, plain
+from .keys import Keys
 from .rules import RULES, TEXTBOOK, named_constant
 
 MOST = 400  # ops of a formula that is still simplified
@@ -88,9 +89,7 @@ class _Simplifier:
     def __init__(self, exact: bool) -> None:
         self.exact = exact
         self.rules = {**RULES, **({} if exact else TEXTBOOK)}
-        self._keys: dict[int, int] = {}
-        self._numbers: dict[Any, int] = {}
-        self._alive: list[Expr] = []  # what `_keys` knows by id
+        self.key = Keys()
 
     def run(self, expr: Expr) -> Expr:
         return folded(expr, self._step)
@@ -120,25 +119,6 @@ class _Simplifier:
         if e.op is not None and e.value is None:
             return Expr(e.op, e.args, e.params, value, which=e.which)
         return e
-
-    def key(self, e: Expr) -> int:
-        """A number that only equal expressions share."""
-        found = self._keys.get(id(e))
-        if found is None:
-            found = folded(e, self._key)
-            self._keys[id(e)] = found
-            self._alive.append(e)
-        return found
-
-    def _key(self, e: Expr, args: list[int]) -> int:
-        if e.op is not None:
-            order = sorted(args) if e.op.name in ("add", "multiply") else args
-            what = e.op.name, tuple(order), e.which, *map(_frozen, e.params.items())
-        elif e.name:
-            what = "name", e.name
-        else:
-            what = "constant", _frozen(e.value)
-        return self._numbers.setdefault(what, len(self._numbers))
 
     # Products -------------------------------------------------------------------------------------
 
@@ -290,14 +270,3 @@ def _negated(e: Expr) -> Expr:
     if e.is_number:
         return number(-e.value)
     return e.args[0] if is_op(e, "negative") else op("negative", e)
-
-
-def _frozen(x: Any) -> Any:
-    """Something hashable that only equal values share."""
-    if isinstance(x, (tuple, list)):
-        return tuple([_frozen(part) for part in x])
-    if isinstance(x, np.generic) or (isinstance(x, np.ndarray) and not x.ndim):
-        return _frozen(x.item())
-    if isinstance(x, (int, float, complex, bool)):
-        return type(x).__name__ if x != x else repr(plain(x))
-    return x if isinstance(x, str) or x is None else id(x)
