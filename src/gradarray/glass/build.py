@@ -98,7 +98,7 @@ class Builder:
             result.name = self.names.own(self.keeper.find(root))
         for row in self.rows.values():
             row.symbol = f"∂{result.name}/∂{row.name}"
-        return Story(self._in_order(), result)
+        return Story(self._in_order(), result, [self.rows[x._node, 0] for x in inputs if x._node])
 
     def partial(self) -> Story | None:
         """The rows of several roots, of which nothing was made yet: the last one is the result."""

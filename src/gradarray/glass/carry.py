@@ -24,6 +24,7 @@ from ..choices import Choice
 from ..graph import Grad
 from ..lazy import _Function, _Module
 from .mathml import FormulaError
+from .syntax import Bare, Rename, bound, tree_of
 
 _STANDARD = ("math", "operator", "functools", "itertools", "types", "collections", "builtins")
 _LARGEST = 20_000  # elements of a table that is still written down
@@ -89,6 +90,8 @@ class Carrier:
         inner = ", ".join(map(self.value, v))
         if isinstance(v, list):
             return f"[{inner}]"
+        if hasattr(v, "_fields"):
+            return f"{self.value(type(v))}({inner})"
         if isinstance(v, tuple):
             return f"({inner}{',' if len(v) == 1 else ''})"
         braced = f"{{{inner}}}" if v else ""
@@ -121,11 +124,6 @@ class Carrier:
         if issubclass(v, BaseException):
             base = next(one for one in v.__mro__ if one.__module__ in ("builtins", "numpy.linalg"))
             return self.value(base)
-        if issubclass(v, tuple) and hasattr(v, "_fields"):
-            self.imports.add("import collections")
-            fields: Any = getattr(v, "_fields")  # noqa: B009
-            made = f"collections.namedtuple({v.__name__!r}, {fields!r})"
-            return self.keep(v, made, v.__name__)
         if module.startswith("gradarray.ops"):
             return self._class(v)
         raise self.refused(f"the class {module}.{v.__name__}")
@@ -208,7 +206,9 @@ class Carrier:
         """The name under which a function of the library is brought along."""
         label = self.new("_" + (name or fn.__code__.co_name).strip("_<>"))
         self._known(fn, label)
-        tree = _source_of(fn, self)
+        tree = tree_of(fn)
+        if tree is None:
+            raise self.refused(f"the function {fn.__name__}")
         closed = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
         given = {k: cell.cell_contents for k, cell in closed.items()}
         tree = self._renamed(tree, {**fn.__globals__, **given})
@@ -225,6 +225,12 @@ class Carrier:
         self._known(v, label)
         tree = ast.parse(textwrap.dedent(inspect.getsource(v))).body[0]
         assert isinstance(tree, ast.ClassDef)
+        if hasattr(v, "_fields"):
+            fields: Any = getattr(v, "_fields")  # noqa: B009
+            self.imports.add("import collections")
+            base = f"collections.namedtuple({v.__name__!r}, {fields!r})"
+            tree.bases = [ast.parse(base, mode="eval").body]
+            tree.body = [x for x in tree.body if not isinstance(x, ast.AnnAssign)] or [ast.Pass()]
         tree = self._renamed(tree, vars(sys.modules[v.__module__]))
         tree.name = label
         self._parts.append(ast.unparse(tree))
@@ -232,12 +238,12 @@ class Carrier:
 
     def _renamed(self, tree: Any, scope: dict[str, Any]) -> Any:
         """With every name that it takes from outside by what is brought along in its place."""
-        tree = _Bare().visit(tree)
-        own = _bound(tree)
+        tree = Bare().visit(tree)
+        own = bound(tree)
         tree = _Inner({k: v for k, v in scope.items() if k not in own}, self).visit(tree)
         used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - own
         there = {name: self._outer(name, scope[name]) for name in sorted(used) if name in scope}
-        return _Rename(there).visit(tree)
+        return Rename(there).visit(tree)
 
     def _outer(self, name: str, v: Any) -> str:
         if v is not None:
@@ -297,83 +303,6 @@ def _plain_function(op: Any) -> Any:
     return op.forward
 
 
-# Reading source -----------------------------------------------------------------------------------
-
-
-@functools.cache
-def _module_tree(filename: str) -> ast.Module:
-    with open(filename, encoding="utf-8") as file:
-        return ast.parse(file.read())
-
-
-def _source_of(fn: Any, carrier: Carrier) -> Any:
-    """The function's part of its module's syntax tree, a copy."""
-    code = fn.__code__
-    try:
-        whole = _module_tree(code.co_filename)
-    except OSError:
-        raise carrier.refused(f"the function {fn.__name__}") from None
-    wanted = ast.Lambda if code.co_name == "<lambda>" else ast.FunctionDef
-    starts = {(p[0], p[2]) for p in code.co_positions() if p[0] is not None}
-    for node in ast.walk(whole):
-        if not isinstance(node, wanted):
-            continue
-        if isinstance(node, ast.Lambda):
-            parts = [n for n in ast.walk(node.body) if isinstance(n, ast.expr)]
-            inside = {(n.lineno, n.col_offset) for n in parts}
-            names = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
-            if inside & starts and names == list(code.co_varnames[: len(names)]):
-                return ast.parse(ast.unparse(node), mode="eval").body
-        elif code.co_firstlineno in (
-            node.lineno, *(d.lineno for d in node.decorator_list)
-        ) and node.name == code.co_name:  # fmt: skip
-            return ast.parse(ast.unparse(node)).body[0]
-    raise carrier.refused(f"the function {fn.__name__}")
-
-
-class _Bare(ast.NodeTransformer):
-    """Without what only readers of the library need: annotations, docstrings, decorators."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
-        node.returns = None
-        keep = ("property", "staticmethod", "classmethod")
-        node.decorator_list = [
-            d for d in node.decorator_list if isinstance(d, ast.Name) and d.id in keep
-        ] if node.args.args and node.args.args[0].arg in ("self", "cls") else []  # fmt: skip
-        first = node.body[0]
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and node.body[1:]:
-            del node.body[0]
-        self.generic_visit(node)
-        return node
-
-    def visit_arg(self, node: ast.arg) -> Any:
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        self.generic_visit(node)
-        if node.value is None:
-            return ast.Pass()
-        return ast.Assign([node.target], node.value, lineno=node.lineno)
-
-
-def _bound(tree: Any) -> set[str]:
-    """Names that are given a value inside."""
-    found: set[str] = set()
-    for n in ast.walk(tree):
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
-            found.add(n.id)
-        elif isinstance(n, ast.arg):
-            found.add(n.arg)
-        elif isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n is not tree:
-            found.add(n.name)
-        elif isinstance(n, ast.alias):
-            found.add(n.asname or n.name)
-        elif isinstance(n, ast.ExceptHandler) and n.name:
-            found.add(n.name)
-    return found
-
-
 class _Inner(ast.NodeTransformer):
     """What is reached through a module of the library: `lazy.linalg` in place of its parts."""
 
@@ -386,13 +315,3 @@ class _Inner(ast.NodeTransformer):
         if not isinstance(place, types.ModuleType) or not place.__name__.startswith("gradarray"):
             return node
         return ast.parse(self.carrier.value(getattr(place, node.attr)), mode="eval").body
-
-
-class _Rename(ast.NodeTransformer):
-    def __init__(self, there: dict[str, str]) -> None:
-        self.there = there
-
-    def visit_Name(self, node: ast.Name) -> Any:
-        if node.id not in self.there:
-            return node
-        return ast.parse(self.there[node.id], mode="eval").body

@@ -30,6 +30,11 @@ def _dtype(value: Any) -> Any:
     return getattr(value, "dtype", type(value))
 
 
+def _conj(e: Expr) -> Expr | None:
+    kind = getattr(_dtype(e.args[0].value), "kind", "c")
+    return e.args[0] if kind != "c" else None
+
+
 def _number_in_form(e: Expr) -> Expr | None:
     return e.args[0] if e.args[0].is_number else _same_form(e)
 
@@ -69,7 +74,7 @@ RULES: dict[str, Rewriting] = {
     "copy": _first,
     "astype": _number_in_form,
     "real": _same_form,
-    "conj": _same_form,
+    "conj": _conj,
     "broadcast_to": _broadcast,
     "expand_dims": _number_in_form,
     "reshape": _reshape,

@@ -21,11 +21,14 @@ from .rules import RULES, TEXTBOOK, named_constant
 MOST = 400  # ops of a formula that is still simplified
 
 
-def simplify(expr: Expr, exact: bool = True) -> Expr:
-    """The same value, in fewer or more usual words; what nobody would read is left as it is."""
+def simplify(expr: Expr, exact: bool = True, shapes: bool = False) -> Expr:
+    """The same value, in fewer or more usual words; what nobody would read is left as it is.
+
+    With `shapes` an array of equal numbers stays an array: 0 x is then not 0.
+    """
     if expr.count() > MOST:
         return expr
-    return _Simplifier(exact).run(expr)
+    return _Simplifier(exact, shapes).run(expr)
 
 
 # Numbers ------------------------------------------------------------------------------------------
@@ -86,8 +89,8 @@ _SUMS = frozenset({"add", "subtract", "gap"})
 
 
 class _Simplifier:
-    def __init__(self, exact: bool) -> None:
-        self.exact = exact
+    def __init__(self, exact: bool, shapes: bool) -> None:
+        self.exact, self.shapes = exact, shapes
         self.rules = {**RULES, **({} if exact else TEXTBOOK)}
         self.key = Keys()
 
@@ -103,22 +106,32 @@ class _Simplifier:
         if rule is not None:
             simpler = rule(e)
             if simpler is not None and simpler is not e:
-                return self._as(self.run(simpler), e.value)
+                return self._as(self.run(simpler), e)
         if name in _PRODUCTS:
-            return self._as(self._built(self._product(e)), e.value)
+            return self._as(self._built(self._product(e)), e)
         if name in _SUMS:
-            return self._as(self._sum(e), e.value)
+            return self._as(self._sum(e), e)
         return e
 
     def run_constant(self, e: Expr) -> Expr:
         named = named_constant(e)
         return e if named is e else self.run(named)
 
+    def _as(self, simpler: Expr, e: Expr) -> Expr:
+        """In place of `e`, whose value it has."""
+        if self.shapes and np.ndim(e.value if e.value is not None else 0):
+            gone = simpler.is_number or self._leaves(simpler) < self._leaves(e)
+            if gone:  # what broadcast the rest may be gone with it
+                return e
+        if simpler.op is not None and simpler.value is None:
+            return Expr(simpler.op, simpler.args, simpler.params, e.value, which=simpler.which)
+        return simpler
+
     @staticmethod
-    def _as(e: Expr, value: Any) -> Expr:
-        if e.op is not None and e.value is None:
-            return Expr(e.op, e.args, e.params, value, which=e.which)
-        return e
+    def _leaves(e: Expr) -> set[str]:
+        return folded(e, lambda one, below: {one.name}.union(*below) if one.name else (
+            set().union(*below)
+        ))  # fmt: skip
 
     # Products -------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import builtins
 import keyword
 import re
 import textwrap
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,13 +42,12 @@ def python(story: Story) -> str:
     return _Program(story).text()
 
 
-def expression(expr: Expr, carrier: Carrier, names: dict[str, str]) -> str:
-    """One formula as Python; `names` are what its names are called."""
+def expression(expr: Expr, carrier: Carrier, names: dict[str, str]) -> tuple[list[str], str]:
+    """One formula as Python, after statements that it needs; `names` are what its names become."""
     writer = Writer(carrier, names)
+    writer.share([expr])
     code = writer.code(expr)
-    if writer.lines:
-        raise FormulaError("the formula needs statements of its own")
-    return code
+    return writer.lines, code
 
 
 class _Piece(NamedTuple):
@@ -72,21 +72,27 @@ class Writer:
         self._shared: set[int] = set()
 
     def code(self, expr: Expr) -> str:
-        self._shared = self._used_twice(expr)
         return folded(expr, lambda e, parts: self._one(e, parts, e is expr)).code
 
-    def _used_twice(self, expr: Expr) -> set[int]:
-        """Parts of some length that stand in more than one place."""
+    def share(self, formulas: Iterable[Expr]) -> None:
+        """What stands in these in more than one place is computed once."""
         counts: dict[int, int] = {}
+        seen: set[int] = set()
 
-        def one(e: Expr, below: list[int]) -> int:
+        def one(e: Expr, _: Any) -> None:
+            if id(e) in seen:
+                return
+            seen.add(id(e))
             for part in e.args:
-                key = self.keys(part)
-                counts[key] = counts.get(key, 0) + 1
-            return sum(below) + (e.op is not None)
+                if part.op is not None:
+                    key = self.keys(part)
+                    counts[key] = counts.get(key, 0) + 1
 
-        folded(expr, one)
-        return {key for key, n in counts.items() if n > 1}
+        for formula in formulas:
+            folded(formula, one)
+            key = self.keys(formula)
+            counts[key] = counts.get(key, 0) + 1
+        self._shared = {key for key, n in counts.items() if n > 1}
 
     def _one(self, e: Expr, parts: list[_Piece], is_root: bool) -> _Piece:
         if e.op is None:
@@ -146,7 +152,7 @@ class Writer:
     def _applied(self, e: Expr, parts: list[_Piece]) -> _Piece:
         assert e.op is not None
         name = e.op.name
-        if name in INFIX and len(parts) == 2:
+        if name in INFIX and name != "absorb":
             return _infix(name, *parts)
         written = _WRITTEN.get(name)
         if written is not None:
@@ -270,6 +276,7 @@ class _Program:
         self.carrier.taken |= _RESERVED
         self.names: dict[str, str] = {}
         self.bars: dict[Row, str] = {}
+        self.places: dict[Any, str] = {}  # inputs by where they lie
         self.body: list[str] = []
 
     def text(self) -> str:
@@ -277,9 +284,11 @@ class _Program:
         for row in rows:
             self.names[row.name] = self.carrier.new(identifier(row.name))
         self.writer = Writer(self.carrier, self.names)
-        inputs = [r for r in rows if r.kind in ("input", "parameter")]
-        given = [r for r in rows if r.kind == "constant" and np.size(r.value) > INLINE]
-        for row in sorted(rows, key=lambda r: r.kind == "result"):
+        inputs = self.story.inputs
+        for row in inputs:
+            self._input(row)
+        given = [r for r in rows if r.kind == "constant" and self._constant(r)]
+        for row in rows:
             self._forward(row)
         self._backward()
         result = self.names[self.story.result.name]
@@ -298,35 +307,41 @@ class _Program:
         self.body += [*self.writer.lines, f"{target} = {code}"]
         self.writer.lines.clear()
 
+    def _input(self, row: Row) -> None:
+        name, dtype = self.names[row.name], np.dtype(row.dtype or np.float64).name
+        self.body.append(f"{name} = {self.carrier.numpy()}.asarray({name}, np.{dtype})")
+        if row.value is not None and np.ndim(row.value):
+            self.places[_place(row.value)] = name
+
+    def _constant(self, row: Row) -> bool:
+        """Write what it is; or it is asked for, if it is large."""
+        name, same = self.names[row.name], self.places.get(_place(row.value))
+        if same is not None:  # an input, where no derivative is to go through it
+            self.body.append(f"{name} = {same}")
+        elif np.size(row.value) <= INLINE:
+            self.body.append(f"{name} = {self.carrier.value(np.asarray(row.value))}")
+        else:
+            return True
+        return False
+
     def _forward(self, row: Row) -> None:
-        name = self.names[row.name]
-        np_ = self.carrier.numpy()
-        if row.kind == "constant":
-            if np.size(row.value) <= INLINE:
-                self.body.append(f"{name} = {self.carrier.value(np.asarray(row.value))}")
-        elif row.kind == "result":
-            formula = row.formula
+        if row.kind == "result":
+            name, formula = self.names[row.name], row.formula
             self._write(name, formula)
             self.writer.known[self.writer.keys(formula)] = name
-        else:
-            dtype = np.dtype(row.dtype or np.float64).name
-            self.body.append(f"{name} = {np_}.asarray({name}, {np_}.{dtype})")
 
     def _backward(self) -> None:
-        for row in reversed(self.story.rows):
-            if row.adjoint is None:
-                continue
+        rows = [row for row in reversed(self.story.rows) if row.adjoint is not None]
+        totals = {row: _total(row) for row in rows if row.terms}
+        self.writer.share(totals.values())
+        for row in rows:
             bar = self.carrier.new("d_" + self.names[row.name])
             self.bars[row] = bar
-            if row is self.story.result:
+            if row in totals:
+                self._write(bar, totals[row])
+                self.writer.known.setdefault(self.writer.keys(totals[row]), bar)
+            else:
                 self.body.append(f"{bar} = np.ones_like({self.names[row.name]})")
-            elif row.terms:
-                whole = [usable(t.pulled.whole) for t in row.terms if t.pulled is not None]
-                total = whole[0]
-                for one in whole[1:]:
-                    less = is_op(one, "negative")
-                    total = op("subtract", total, one.args[0]) if less else op("add", total, one)
-                self._write(bar, total)
             self._name_adjoint(row, bar)
 
     def _name_adjoint(self, row: Row, bar: str) -> None:
@@ -342,12 +357,27 @@ class _Program:
         return self.bars.get(row) or f"np.zeros_like({self.names[row.name]})"
 
 
+def _total(row: Row) -> Expr:
+    """The sum of what its uses contribute."""
+    first, *rest = [usable(t.pulled.whole) for t in row.terms if t.pulled is not None]
+    for one in rest:
+        less = is_op(one, "negative")
+        first = op("subtract", first, one.args[0]) if less else op("add", first, one)
+    return first
+
+
+def _place(value: Any) -> Any:
+    """Where an array lies in memory."""
+    array = np.asarray(value)
+    return array.__array_interface__["data"][0], array.shape, array.strides
+
+
 def usable(whole: Expr) -> Expr:
     """A contribution, simplified where that is the same on the values at hand.
 
     Products that make 0 of 0 times infinity, and the like, stay where there is an infinity.
     """
-    return simplify(whole) if folded(whole, _is_plain) else whole
+    return simplify(whole, shapes=True) if folded(whole, _is_plain) else whole
 
 
 def _is_plain(e: Expr, parts: list[bool]) -> bool:

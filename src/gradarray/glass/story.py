@@ -103,9 +103,17 @@ class Row:
     @cached_property
     def pulled(self) -> list[Pulled | None]:
         """What its op hands on to its operands."""
-        y = tuple(r.expr for r in self.siblings) if self.which is not None else self.formula
         args = [x.expr if isinstance(x, Row) else number(x) for x in self.operands]
+        y = self.formula if self.which is None else self._results(args)
         return pulled(self.node, self.incoming, self.came, args, y, self.made)
+
+    def _results(self, args: list[Expr]) -> tuple[Expr, ...]:
+        """All results of the op; those that nobody used have no rows."""
+        named = {r.which: r.expr for r in self.siblings}
+        return tuple(
+            named.get(k) or Expr(self.op, args, self.params, which=k)
+            for k in range(len(self.came))
+        )
 
 
 
@@ -115,4 +123,11 @@ class Story:
 
     rows: list[Row]
     result: Row
+    arguments: list[Row] = field(default_factory=list)  # of the function, in its order
     swept: bool = True  # False where no derivative was taken: of what failed half way
+
+    @property
+    def inputs(self) -> list[Row]:
+        """What it can be differentiated in: the arguments, then parameters and other leaves."""
+        outside = [row for row in self.rows if row.kind in ("input", "parameter")]
+        return list(dict.fromkeys([*self.arguments, *outside]))
