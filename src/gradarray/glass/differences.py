@@ -25,7 +25,7 @@ class Check:
     """An element of an adjoint beside the difference quotient of the result by that element."""
 
     index: tuple[int, ...]
-    adjoint: float
+    adjoint: Any
     difference: float
     uncertainty: float  # of the difference
     agrees: bool
@@ -107,7 +107,7 @@ def _checked(
             wide, size = _quotient(row, story, later, index, h)
             near, _ = _quotient(row, story, later, index, h / 2)
             unsure = abs(wide - near) + 4 * _EPS * size / h
-            mine = float(adjoint[index])
+            mine = adjoint[index]
             allowed = 4 * unsure + (1e-3 if single else 1e-6) * max(scale, abs(near))
             agrees = bool(abs(mine - near) <= allowed)
             out.append(Check(index, mine, near, unsure, agrees))

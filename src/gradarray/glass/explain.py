@@ -14,11 +14,16 @@ from .. import graph, tree
 from ..array import GradArray, wrap
 from ..errors import DTypeError, GraphError, check_function, message
 from ..transforms.checkpoint import drawn_state, restore
+from . import data, notebook
 from .build import Builder
+from .dot import dot
 from .failure import Failure, last_error
+from .mermaid import mermaid
 from .orders import Orders, orders
+from .page import write
 from .record import Keeper
 from .story import Row, Story
+from .svg import svg
 from .table import table
 
 
@@ -47,6 +52,53 @@ class Explanation:
     def orders(self) -> Orders:
         """Forward against reverse: both orders of the chain rule, with the operations of each."""
         return orders(self.story)
+
+    # Drawn, saved, as data -----------------------------------------------------------------------
+
+    def svg(self) -> str:
+        """The graph as SVG: values and adjoints on nodes, local derivatives along edges."""
+        return svg(self.story)
+
+    def dot(self) -> str:
+        """The graph for Graphviz, as in `dot -Tpdf`."""
+        return dot(self.story)
+
+    def mermaid(self) -> str:
+        """The graph as a Mermaid flowchart, which Markdown viewers draw."""
+        return mermaid(self.story)
+
+    def save(self, path: Any, lang: write.Language = "en", paths: bool = False) -> None:
+        """Write a page for the browser: one file that needs no network.
+
+        It steps forward through the values and back through the adjoints, and shows the entire
+        calculation of each. `lang` is "en" or "ko" for its labels; `paths` tells the folders of
+        source files, of which only names are told otherwise.
+        """
+        write.save(self.story, path, lang, paths)
+
+    def to_json(self, elements: int = data.ELEMENTS, indent: int | None = None) -> str:
+        """The rows as JSON; `gradarray.glass.data` says what it holds.
+
+        Arrays of at most so many `elements` are told whole.
+        """
+        return data.to_json(self.story, elements, indent)
+
+    def to_csv(self) -> str:
+        """One line for each value."""
+        return data.to_csv(self.story)
+
+    def to_table(self) -> Any:
+        """A pandas frame of one row for each value."""
+        return data.to_table(self.story)
+
+    def _repr_html_(self) -> str:
+        return notebook.html(self.story)
+
+    def _repr_svg_(self) -> str:
+        return svg(self.story)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return notebook.mimebundle(self.story, include, exclude)
 
     def __getitem__(self, name: str) -> Row:
         """The row of this name."""

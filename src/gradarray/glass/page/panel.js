@@ -42,11 +42,13 @@ function say(template, values) {
 function whole(value, kind, words) {
   if (!value) return make('span', {class: 'none', text: words['not kept']});
   const {elements, shape} = value;
+  if (elements === undefined && value.min === undefined) {
+    return make('span', {class: kind, text: value.shown});
+  }
   if (elements === undefined) {
-    const range = value.min === undefined ? value.shown : say(words.range, {
-      min: number(value.min), max: number(value.max), mean: number(value.mean),
-      rms: number(value.rms)});
-    return make('span', {class: kind, text: range});
+    return make('table', {class: `range ${kind}`}, ...['min', 'max', 'mean', 'rms'].map((key) =>
+      make('tr', {}, make('th', {scope: 'row', text: words[key]}),
+        make('td', {'data-of': key, text: number(value[key])}))));
   }
   if (!shape.length) return make('span', {class: `number ${kind}`, text: number(elements)});
   if (shape.length > 2 || !shape.every(Boolean)) {
@@ -57,9 +59,31 @@ function whole(value, kind, words) {
     ...row.map((x) => make('td', {text: number(x)})))));
 }
 
+/** A value in a cell of a table: large arrays by shape and range only. */
+function short(value) {
+  if (!value) return '';
+  if (value.elements !== undefined && value.shown.length < 30) return value.shown;
+  const round = (x) => typeof x === 'number' ? String(Number(x.toPrecision(3))) : x;
+  const range = value.min === undefined ? '' : ` ${round(value.min)} … ${round(value.max)}`;
+  return axes(value.shape) + range;
+}
+
+/** A difference quotient, with no more digits than its uncertainty leaves it. */
+function known(difference, uncertainty) {
+  if (typeof difference !== 'number' || !(uncertainty > 0) || difference === 0) {
+    return number(difference);
+  }
+  const log = (x) => Math.floor(Math.log10(Math.abs(x)));
+  const digits = Math.min(Math.max(log(difference) - log(uncertainty) + 1, 2), 17);
+  return String(Number(difference.toPrecision(digits)));
+}
+
+function axes(shape) {
+  return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
+}
+
 function form(value) {
-  const axes = value.shape.length === 1 ? `(${value.shape[0]},)` : `(${value.shape.join(', ')})`;
-  return `${axes} ${value.dtype}`;
+  return `${axes(value.shape)} ${value.dtype}`;
 }
 
 class Panel {
@@ -115,7 +139,8 @@ class Panel {
     }
     const value = whole(row.value, 'value', this.words);
     value.id = 'the-value';
-    lines.push(this.line(lines.length ? make('i', {class: 'same', text: '='}) : this.name(row),
+    const tag = value.tagName === 'TABLE' ? 'div' : 'p';
+    lines.push(make(tag, {class: 'equation'}, lines.length ? make('i', {class: 'same', text: '='}) : this.name(row),
       lines.length ? ' ' : ' = ', value));
     return this.section('of-value', this.words.value, ...lines);
   }
@@ -159,7 +184,7 @@ class Panel {
     if (row.id === view.result) {
       return this.section('of-adjoint', words.adjoint,
         make('p', {class: 'note', text: say(words.adjoint_is_seed, {name: row.name})}),
-        this.line(this.symbol(row), ' = ', total));
+        make('div', {class: 'equation'}, this.symbol(row), ' = ', total));
     }
     const sum = [this.symbol(row), ' = '];
     row.terms.forEach((term, k) => {
@@ -172,7 +197,7 @@ class Panel {
     return this.section('of-adjoint', words.adjoint,
       make('p', {class: 'note', text: say(told, {n: row.terms.length, name: row.name})}),
       this.line(...sum), this.terms(row), ...this.sums(row),
-      this.line(this.symbol(row), ' = ', total));
+      make('div', {class: 'equation'}, this.symbol(row), ' = ', total));
   }
 
   terms(row) {
@@ -186,9 +211,9 @@ class Panel {
       const shown = term.slope && term.slope.shown !== term.local && !term.slope.shape.length
         ? make('span', {class: 'number', text: ` = ${term.slope.shown}`}) : null;
       return make('tr', {}, make('th', {scope: 'row'}, this.link(to)),
-        make('td', {class: 'number', text: to.adjoint ? to.adjoint.shown : ''}),
+        make('td', {class: 'number', text: short(to.adjoint)}),
         make('td', {}, slope, shown),
-        make('td', {class: 'number adjoint', text: term.value ? term.value.shown : ''}));
+        make('td', {class: 'number adjoint', text: short(term.value)}));
     });
     return make('div', {class: 'wide'}, make('table', {class: 'terms'},
       make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...body)));
@@ -212,7 +237,7 @@ class Panel {
     const body = row.check.map((one) => make('tr', {},
       isScalar ? null : make('th', {scope: 'row', text: `[${one.index.join(', ')}]`}),
       make('td', {class: 'number', text: number(one.adjoint)}),
-      make('td', {class: 'number', text: number(one.difference)}),
+      make('td', {class: 'number', text: known(one.difference, one.uncertainty)}),
       make('td', {class: one.agrees ? 'good' : 'bad',
         text: `${one.agrees ? '✓' : '✗'} ${one.agrees ? words.agrees : words.differs}`})));
     return this.section('of-check', words.check, make('div', {class: 'wide'},

@@ -17,6 +17,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Literal
 
+from ...errors import message
 from .. import place
 from ..cards import Labels, card, group_card
 from ..data import to_data
@@ -43,6 +44,9 @@ def save(story: Story, path: Any, lang: Language = "en", paths: bool = False) ->
 
 def page(story: Story, lang: Language = "en", paths: bool = False) -> str:
     """The page of a story; with `paths`, the folders of source files are told."""
+    if lang not in WORDS:
+        known = ", ".join(map(repr, WORDS))
+        raise ValueError(message("save", f"there are no labels for lang={lang!r}.", f"Use {known}."))
     words = WORDS[lang]
     style = _text("page.css")
     script = "(() => {\n'use strict';\n" + "\n".join(map(_text, SCRIPTS)) + "\n})();\n"
