@@ -38,15 +38,16 @@ Language = Literal["en", "ko"]
 
 def save(story: Story, path: Any, lang: Language = "en", paths: bool = False) -> None:
     """Write the page of a story to a file."""
+    text = page(story, lang, paths)
     with open(path, "w", encoding="utf-8") as file:
-        file.write(page(story, lang, paths))
+        file.write(text)
 
 
 def page(story: Story, lang: Language = "en", paths: bool = False) -> str:
     """The page of a story; with `paths`, the folders of source files are told."""
     if lang not in WORDS:
-        known = ", ".join(map(repr, WORDS))
-        raise ValueError(message("save", f"there are no labels for lang={lang!r}.", f"Use {known}."))
+        mend = f"Use {' or '.join(map(repr, WORDS))}."
+        raise ValueError(message("save", f"there are no labels for lang={lang!r}.", mend))
     words = WORDS[lang]
     style = _text("page.css")
     script = "(() => {\n'use strict';\n" + "\n".join(map(_text, SCRIPTS)) + "\n})();\n"
