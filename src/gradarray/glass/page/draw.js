@@ -12,34 +12,67 @@ function shape(tag, attributes, ...children) {
 
 const round = (x) => Math.round(x * 10) / 10;
 
+// A drawing may be very high. It is cut into bands, of which the browser is given those near to what
+// is seen; what is higher than a band lies behind all of them.
+const BAND = 1500;
+
+class Bands {
+  constructor(height) {
+    this.back = shape('g', {});
+    this.bands = Array.from({length: Math.floor(height / BAND) + 1}, () => shape('g', {}));
+    this.root = shape('g', {}, this.back, ...this.bands);
+    this.seen = [0, this.bands.length - 1];
+  }
+
+  put(element, top, bottom) {
+    const band = bottom - top > BAND ? this.back : this.bands[Math.floor(Math.max(top, 0) / BAND)];
+    (band || this.back).append(element);
+  }
+
+  /** Shows the bands near to these heights. */
+  show(top, bottom) {
+    const last = this.bands.length - 1;
+    const first = Math.max(0, Math.floor(top / BAND) - 1);
+    const end = Math.min(last, Math.floor(bottom / BAND) + 1);
+    if (first === this.seen[0] && end === this.seen[1]) return;
+    for (let k = 0; k <= last; k++) {
+      const was = k >= this.seen[0] && k <= this.seen[1], is = k >= first && k <= end;
+      if (was && !is) this.bands[k].setAttribute('display', 'none');
+      if (is && !was) this.bands[k].removeAttribute('display');
+    }
+    this.seen = [first, end];
+  }
+}
+
 /** Draws what `place` laid out; gives elements by row and by group, and edges by value and use. */
 function draw(placed, view) {
   const drawn = {
     nodes: new Map(), groups: new Map(), of: new Map(), into: new Map(), at: new Map(),
-    root: shape('g', {}),
+    bands: new Bands(placed.height),
   };
-  drawLevel(placed, 0, 0, view, drawn, drawn.root);
+  drawLevel(placed, 0, 0, view, drawn);
   return drawn;
 }
 
-function drawLevel(placed, left, top, view, drawn, into) {
+function drawLevel(placed, left, top, view, drawn) {
+  const put = (element, y, height) => drawn.bands.put(element, y, y + height);
   const items = placed.layers.flat();
-  for (const item of items) drawEdges(item, left, top, drawn, into);
+  for (const item of items) drawEdges(item, left, top, drawn);
   for (const item of items) {
     const x = left + item.x - item.W / 2, y = top + item.y - item.H / 2;
     if (item.inner) {
-      into.append(groupBox(item, x, y, view, drawn));
-      drawLevel(item.inner, x, y, view, drawn, into);
+      put(groupBox(item, x, y, view, drawn), y, item.H);
+      drawLevel(item.inner, x, y, view, drawn);
     } else if (item.kind === 'group') {
-      into.append(closedGroup(item, x, y, view, drawn));
+      put(closedGroup(item, x, y, view, drawn), y, item.H);
     } else if (item.kind === 'row') {
-      into.append(card(item, x, y, view, drawn));
+      put(card(item, x, y, view, drawn), y, item.H);
     } else if (item.kind === 'label' && item.text) {
       const label = shape('text', {
         class: 'label', x: round(left + item.x), y: round(top + item.y + 3.5),
         'text-anchor': 'middle',
       }, item.text);
-      into.append(label);
+      put(label, y, item.H);
       remember(drawn, label, item.of, item.use);
     }
   }
@@ -103,7 +136,7 @@ function card(item, x, y, view, drawn) {
 
 // Edges -------------------------------------------------------------------------------------------
 
-function drawEdges(item, left, top, drawn, into) {
+function drawEdges(item, left, top, drawn) {
   for (const end of item.near[1]) {
     const of = item.kind === 'group' ? end.of : item.of;
     const x0 = left + item.x + port(item, of, 'out');
@@ -114,13 +147,13 @@ function drawEdges(item, left, top, drawn, into) {
     const use = item.use || end.use;
     if ((end.kind === 'row' || end.kind === 'group') && !end.inner) {
       const tip = shape('path', {class: 'tip', d: `M${round(x1)} ${round(y1)}l-3.5 -7h7z`});
-      into.append(tip);
+      drawn.bands.put(tip, y1 - 7, y1);
       remember(drawn, tip, of, use);
       y1 -= 5;
     }
     if ((item.kind === 'row' || item.kind === 'group') && !item.inner) {
       const back = shape('path', {class: 'tip up', d: `M${round(x0)} ${round(start)}l-3.5 7h7z`});
-      into.append(back);
+      drawn.bands.put(back, start, start + 7);
       remember(drawn, back, of, use);
     }
     const middle = round((y0 + y1) / 2);
@@ -130,7 +163,7 @@ function drawEdges(item, left, top, drawn, into) {
       d: `M${round(x0)} ${round(start)}${through}C${round(x0)} ${middle} ${round(x1)} ${middle} ` +
         `${round(x1)} ${round(y1)}`,
     });
-    into.append(line);
+    drawn.bands.put(line, start, y1);
     remember(drawn, line, of, use);
   }
 }

@@ -134,7 +134,7 @@ function redraw() {
   drawn = draw(placed, view);
   Object.assign(drawn, {width: placed.width, height: placed.height});
   const svg = $('drawing');
-  svg.replaceChildren(drawn.root);
+  svg.replaceChildren(drawn.bands.root);
   svg.setAttribute('viewBox', `0 0 ${round(placed.width)} ${round(placed.height)}`);
   rescale();
   paint();
@@ -144,9 +144,17 @@ function redraw() {
   choose(state.chosen, {scroll: false});
 }
 
+/** Gives the browser those parts of the drawing that are near to what is seen. */
+function showBands() {
+  const frame = $('view');
+  drawn.bands.show(frame.scrollTop / state.zoom,
+    (frame.scrollTop + frame.clientHeight) / state.zoom);
+}
+
 function rescale() {
   $('drawing').setAttribute('width', Math.round(drawn.width * state.zoom));
   $('drawing').setAttribute('height', Math.round(drawn.height * state.zoom));
+  showBands();
 }
 
 /** Colours cards by how large what they hold is: 0 for 1e-6 and below, 8 for 1e6 and above. */
@@ -307,7 +315,10 @@ function bringIntoView(id) {
   if (y < to.top + margin || y + h > to.top + frame.clientHeight - margin) {
     to.top = y + h / 2 - frame.clientHeight / 2;
   }
-  if (to.left !== frame.scrollLeft || to.top !== frame.scrollTop) frame.scrollTo(to);
+  if (to.left !== frame.scrollLeft || to.top !== frame.scrollTop) {
+    frame.scrollTo(to);
+    showBands();
+  }
 }
 
 function setOnly(id) {
@@ -580,6 +591,8 @@ function start() {
   frame.addEventListener('pointerdown', (event) => {
     if (!event.target.closest('[data-row], [data-group]')) drag(event);
   });
+  frame.addEventListener('scroll', showBands);
+  addEventListener('resize', showBands);
   frame.addEventListener('wheel', (event) => {
     if (!event.ctrlKey) return;
     event.preventDefault();
