@@ -11,6 +11,7 @@ from ..array import GradArray
 from ..graph import Grad, Leaf
 from ..nn.parameter import Parameter
 from ..ops.control import AliasGrad
+from ..ops.indexing import Placed
 from ..record import NotKept, PickGrad
 from ..transforms.pull import run_raw
 from .names import Names, named
@@ -319,7 +320,16 @@ class _Passing:
         pass
 
     def passed(self, node: Any, came: Any, went: Any, direction: str) -> None:
-        self.seen.append((node, came, went))
+        self.seen.append((node, came, [_alone(bar) for bar in went]))
+
+
+def _alone(bar: Any) -> Any:
+    """A contribution as an array that the sweep does not add others to."""
+    if type(bar) is not Placed or bar.terms is None:
+        return bar
+    out = np.zeros(bar.shape, bar.dtype)
+    out[bar.terms[0]] = bar.terms[1]
+    return out
 
 
 def _age(one: Any) -> int:

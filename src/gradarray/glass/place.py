@@ -172,7 +172,7 @@ def _down(placed: Placed) -> None:
             if item.kind == "via":
                 placed.size[item] = placed.size[item][0], high
         at += high
-        if k + 1 < len(layers):
+        if layer and k + 1 < len(layers):
             at += _lead(placed, layer)
     placed.height = at + (PAD if root else PAD / 2)
     for item in placed.x:

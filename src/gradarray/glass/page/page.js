@@ -231,10 +231,10 @@ function tell(k) {
   const row = rows[step.id];
   if (step.way === 'forward') {
     const made = row.formula ? ` = ${row.formula}` : '';
-    return `${words.forward}: ${row.name}${made} = ${row.value ? row.value.shown
+    return `${words.forward}: ${row.name}${made} = ${row.value ? cards[row.id][1]
       : words['not kept']}`;
   }
-  return `${words.backward}: ${row.symbol} = ${row.adjoint.shown}`;
+  return `${words.backward}: ${row.symbol} = ${cards[row.id][2].slice(2)}`;
 }
 
 function play(on) {

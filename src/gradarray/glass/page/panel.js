@@ -34,6 +34,8 @@ function number(x) {
   return typeof x === 'number' ? (Object.is(x, -0) ? '-0' : String(x)) : String(x);
 }
 
+const grouped = (shown) => shown.startsWith('-') ? `(${shown})` : shown;
+
 function say(template, values) {
   return template.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? '');
 }
@@ -60,12 +62,17 @@ function whole(value, kind, words) {
 }
 
 /** A value in a cell of a table: large arrays by shape and range only. */
-function short(value) {
-  if (!value) return '';
-  if (value.elements !== undefined && value.shown.length < 30) return value.shown;
+function short(value, kind) {
+  const cell = make('td', {class: `number ${kind}`});
+  if (!value) return cell;
+  if (value.elements !== undefined && value.shown.length < 22) {
+    cell.textContent = value.shown;
+    return cell;
+  }
   const round = (x) => typeof x === 'number' ? String(Number(x.toPrecision(3))) : x;
-  const range = value.min === undefined ? '' : ` ${round(value.min)} … ${round(value.max)}`;
-  return axes(value.shape) + range;
+  cell.append(make('span', {class: 'form', text: axes(value.shape)}));
+  if (value.min !== undefined) cell.append(`${round(value.min)} … ${round(value.max)}`);
+  return cell;
 }
 
 /** A difference quotient, with no more digits than its uncertainty leaves it. */
@@ -193,10 +200,16 @@ class Panel {
       if (k >= 6) return;
       sum.push(k ? ' + ' : '', this.symbol(to), ' · ', partial(to, row));
     });
+    const scalars = row.terms.every((term) => term.slope && !term.slope.shape.length
+      && !view.rows[term.to].adjoint.shape.length) && row.terms.length <= 6;
+    const numbers = scalars ? this.line(make('i', {class: 'same', text: '='}), ' ',
+      make('span', {class: 'number', text: row.terms.map((term) =>
+        [view.rows[term.to].adjoint.shown, term.slope.shown].map(grouped).join(' · '),
+      ).join(' + ')})) : null;
     const told = row.terms.length === 1 ? words.adjoint_is_one : words.adjoint_is_sum;
     return this.section('of-adjoint', words.adjoint,
       make('p', {class: 'note', text: say(told, {n: row.terms.length, name: row.name})}),
-      this.line(...sum), this.terms(row), ...this.sums(row),
+      this.line(...sum), numbers, this.terms(row), ...this.sums(row),
       make('div', {class: 'equation'}, this.symbol(row), ' = ', total));
   }
 
@@ -211,9 +224,9 @@ class Panel {
       const shown = term.slope && term.slope.shown !== term.local && !term.slope.shape.length
         ? make('span', {class: 'number', text: ` = ${term.slope.shown}`}) : null;
       return make('tr', {}, make('th', {scope: 'row'}, this.link(to)),
-        make('td', {class: 'number', text: short(to.adjoint)}),
+        short(to.adjoint, ''),
         make('td', {}, slope, shown),
-        make('td', {class: 'number adjoint', text: short(term.value)}));
+        short(term.value, 'adjoint'));
     });
     return make('div', {class: 'wide'}, make('table', {class: 'terms'},
       make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...body)));

@@ -140,7 +140,7 @@ function down(placed, m, isRoot) {
       if (item.kind === 'via') item.H = high;
     }
     at += high;
-    if (k + 1 < layers.length) at += lead(layer, m);
+    if (layer.length && k + 1 < layers.length) at += lead(layer, m);
   });
   placed.height = at + (isRoot ? m.pad : m.pad / 2);
   for (const item of layers.flat()) {
