@@ -41,6 +41,11 @@ def _number_in_form(e: Expr) -> Expr | None:
 
 def _reshape(e: Expr) -> Expr | None:
     x = e.args[0]
+    if is_op(x, "sum") and x.params["keepdims"] and x.args[0].value is not None:
+        gone = {a % np.ndim(x.args[0].value) for a in x.params["axis"]}
+        left = tuple(n for k, n in enumerate(np.shape(x.args[0].value)) if k not in gone)
+        if left == tuple(e.params["shape"]):
+            return Expr(x.op, x.args, {**x.params, "keepdims": False}, e.value)
     if is_op(x, "reshape", "expand_dims") or x.is_number:
         return x if x.is_number else Expr(e.op, x.args, e.params, e.value)
     return _same_form(e)
@@ -180,11 +185,18 @@ def _guarded(e: Expr) -> Expr | None:
     return e.args[2] if guard and e.args[1].is_number else _where(e)
 
 
+def _one_for_all(e: Expr) -> Expr | None:
+    """A single number needs no broadcasting to be multiplied."""
+    x = e.args[0]
+    return x if x.value is not None and not np.ndim(x.value) else _broadcast(e)
+
+
 def _gauss(e: Expr) -> Expr:
     return op("exp", op("negative", op("multiply", e.params["c"], op("square", e.args[0]))))
 
 
 TEXTBOOK: dict[str, Rewriting] = {
+    "broadcast_to": _one_for_all,
     "gauss": _gauss,
     "share": lambda e: op("greater", *e.args),
     "square": _square,

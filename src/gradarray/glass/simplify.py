@@ -207,7 +207,22 @@ class _Simplifier:
         else:
             out.append((sign, e))
 
+    def _common(self, e: Expr) -> Expr | None:
+        """S a + S b is S (a + b) where S is a sum; S itself is S 1."""
+        parts = [self._product(x) for x in e.args]
+        for key, (base, n) in parts[0].powers.items():
+            if is_op(base, *_SUMS) and n == 1 and parts[1].powers.get(key, (base, 0))[1] == 1:
+                others = [
+                    _Product(p.top, p.bottom, {k: v for k, v in p.powers.items() if k != key})
+                    for p in parts
+                ]
+                rest = Expr(e.op, [self._built(p) for p in others])
+                return self.run(op("multiply", base, rest))
+        return None
+
     def _sum(self, e: Expr) -> Expr:
+        if not self.exact and (common := self._common(e)) is not None:
+            return common
         terms: list[tuple[int, Expr]] = []
         self._terms(e, 1, terms)
         grouped: dict[int, list[tuple[_Product, Expr]]] = {}

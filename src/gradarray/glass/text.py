@@ -118,7 +118,10 @@ def _between(name: str, a: Piece, b: Piece) -> Piece:
     if level == PRODUCT:
         # A product of one kind within one of another is set apart: they are read in either order.
         left = a.at(level if a.level != level or a.sign in _ALIKE[sign] else FACTOR)
-        right = b.at(FACTOR)
+        # a · 1/b is the same whichever is done first.
+        right = b.text if sign == "·" and b.sign == "/" and b.has_value else b.at(FACTOR)
+        if right.startswith("(-"):
+            a = a._replace(is_number=False)
         if sign == "·" and a.is_number and not b.has_value:
             return Piece(f"{left} {right}", level, False, True, sign)
         if not (sign == "/" and (a.level > level or left.startswith(("(", "[")))):
