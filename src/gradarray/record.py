@@ -61,6 +61,8 @@ def apply(op: type[Kind], *operands: Any, **params: Any) -> Any:
     except ERRORS as error:
         raise explain(op, raw, params, error) from None
     if flags.special:
+        if mode.watchers and type(y) is np.bool_:
+            y = np.asarray(y)  # there are only two of them, and watchers tell values by identity
         for watcher in mode.watchers:
             watcher.forward(op, raw, params, y)
         if not mode.grad:

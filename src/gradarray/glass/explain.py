@@ -14,7 +14,8 @@ from .. import graph, tree
 from ..array import GradArray, wrap
 from ..errors import DTypeError, GraphError, check_function, message
 from ..transforms.checkpoint import drawn_state, restore
-from . import data, notebook
+from . import data, notebook, source
+from . import formula as formulas
 from .build import Builder
 from .dot import dot
 from .failure import Failure, last_error
@@ -52,6 +53,38 @@ class Explanation:
     def orders(self) -> Orders:
         """Forward against reverse: both orders of the chain rule, with the operations of each."""
         return orders(self.story)
+
+    # As formulas ----------------------------------------------------------------------------------
+
+    def text(self, numbers: bool = False) -> str:
+        """The chain rule step by step, a line each, and the derivative in one formula.
+
+        With `numbers` values stand in place of names.
+        """
+        return formulas.steps_text(self.story, numbers)
+
+    def latex(self, numbers: bool = False) -> str:
+        """The same as an `align*` block for a LaTeX document (with amsmath)."""
+        return formulas.steps_latex(self.story, numbers)
+
+    def mathml(self, numbers: bool = False) -> str:
+        """The same as MathML, for a page."""
+        return formulas.steps_mathml(self.story, numbers)
+
+    def formula(
+        self, name: str = "", *, longest: int = formulas.LONGEST, sympy: bool = False
+    ) -> formulas.Formula:
+        """The derivative in the input `name` as one simplified formula in the inputs.
+
+        It prints as text and has `latex()`, `mathml()` and `python()`. `sympy` simplifies further
+        (pip install gradarray[symbolic]). Raises FormulaError where more than `longest` operations
+        are left.
+        """
+        return formulas.formula(self.story, name, longest=longest, sympy=sympy)
+
+    def python(self) -> str:
+        """Source of the value and of the sweep, which runs on NumPy (and SciPy) alone."""
+        return source.python(self.story)
 
     # Drawn, saved, as data -----------------------------------------------------------------------
 
@@ -154,7 +187,8 @@ def _run(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     args = tuple(float(x) if type(x) is int else x for x in args)  # as `grad` takes them
     leaves, form = tree.flatten((args, kwargs))
     given = [_argument(x) for x in leaves]
-    for x, name in zip(given, _argument_names(f, args, kwargs), strict=True):
+    names = _argument_names(f, args, kwargs)
+    for x, name in zip(given, names, strict=True):
         keeper.call(x, name)
     args, kwargs = tree.unflatten(form, given)
     drawn = drawn_state()
@@ -165,8 +199,10 @@ def _run(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
         restore(drawn)
         keeper.undo()
     name = getattr(f, "__name__", "")
+    if not name.isidentifier():  # a lambda
+        name = "f" if "y" in names else "y"
     inputs = [x for x in given if isinstance(x, GradArray)]
-    return Explanation(_told(y, keeper, name if name.isidentifier() else "y", inputs))
+    return Explanation(_told(y, keeper, name, inputs))
 
 
 def _told(y: Any, keeper: Keeper | None, name: str, inputs: list[GradArray] | None = None) -> Story:

@@ -6,7 +6,7 @@ the value. One formula in the inputs alone follows by putting the steps into one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -111,8 +111,11 @@ def _times(came: Expr, factor: Expr, value: object) -> Expr:
 class Formula:
     """A derivative as one formula in the inputs; it prints as text."""
 
-    def __init__(self, expr: Expr) -> None:
+    def __init__(self, expr: Expr, order: Iterable[str] = ()) -> None:
         self.expr = expr
+        known = _names(expr)
+        # What it is a function of.
+        self.names = [name for name in dict.fromkeys(order) if name in known]
 
     def text(self, numbers: bool = False) -> str:
         return text(self.expr, numbers)
@@ -126,7 +129,7 @@ class Formula:
     def python(self) -> str:
         """A function of the inputs, with what it needs, for NumPy."""
         carrier = Carrier()
-        names = {name: carrier.new(identifier(name)) for name in _names(self.expr)}
+        names = {name: carrier.new(identifier(name)) for name in self.names}
         lines, code = expression(self.expr, carrier, names)
         body = "\n".join(f"    {line}" for line in [*lines, f"return {code}"])
         head = carrier.text()
@@ -173,7 +176,7 @@ def formula(
                 "The steps of the chain rule are the formula; or give a larger `longest`.",
             )
         )
-    return Formula(expr)
+    return Formula(expr, [one.name for one in (*story.inputs, *story.rows)])
 
 
 def _input(story: Story, name: str) -> Row:

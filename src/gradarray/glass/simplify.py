@@ -169,6 +169,8 @@ class _Simplifier:
             return number(0)
         negative = isinstance(top, (int, float, np.floating)) and top < 0
         top = plain(-top) if negative else top
+        if not self.exact:  # names before what is longer
+            powers.sort(key=lambda power: power[0].op is not None)
         above = [_raised(base, n) for base, n in powers if n > 0]
         below = [_raised(base, -n) for base, n in powers if n < 0]
         if negative and top == 1 == bottom and not below and len(above) == 1:
@@ -225,11 +227,10 @@ class _Simplifier:
             return common
         terms: list[tuple[int, Expr]] = []
         self._terms(e, 1, terms)
-        grouped: dict[int, list[tuple[_Product, Expr]]] = {}
+        grouped: dict[Any, list[tuple[_Product, Expr]]] = {}
         for sign, term in terms:
             p = self._product(term)
-            core = _Product(1, 1, p.powers)
-            key = self.key(self._built(core)) if p.powers else -1
+            key = tuple(sorted((k, repr(n)) for k, (_, n) in p.powers.items()))
             grouped.setdefault(key, []).append((_Product(sign * p.top, p.bottom, p.powers), term))
         added = [x for group in grouped.values() if (x := self._added(group)) is not None]
         if not added:
