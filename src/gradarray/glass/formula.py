@@ -17,6 +17,7 @@ from .mathml import FormulaError, mathml
 from .simplify import simplify
 from .source import expression, identifier
 from .story import Row, Story, Term
+from .symbolic import simplified
 from .tex import name_tex, tex
 from .text import text
 
@@ -163,8 +164,6 @@ def formula(
     if size <= 10 * longest:
         expr = simplify(expr, exact=False)
         if sympy:
-            from .symbolic import simplified
-
             expr = simplified(expr)
         size = expr.count()
     if size > longest:
