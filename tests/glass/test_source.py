@@ -10,6 +10,7 @@ import gradarray as ga
 from gradarray import nn
 from gradarray.glass.explain import explain
 from gradarray.glass.mathml import FormulaError
+from gradarray.glass.record import keep_all
 from gradarray.glass.source import identifier, python
 
 A = np.array([[1.2, 0.3, -0.4], [0.3, 1.5, 0.2], [-0.4, 0.2, 0.9]])
@@ -106,7 +107,13 @@ def attention():
     return model, lambda x: ga.mean(ga.square(model(x)) * x), (2, 3, 4)
 
 
-@pytest.mark.parametrize("network", [mlp, cnn, attention])
+def recurrent():
+    ga.random.seed(4)
+    model = nn.GRU(3, 4, batch_first=True).to("float64")
+    return model, lambda x: ga.mean(ga.square(model(x)[0])), (2, 5, 3)
+
+
+@pytest.mark.parametrize("network", [mlp, cnn, attention, recurrent])
 def test_networks(network):
     model, loss, shape = network()
     x = np.random.default_rng(0).normal(size=shape)
@@ -173,9 +180,28 @@ def test_names_of_users_become_identifiers(name):
     assert made not in ("class", "np", "list")
 
 
+def test_a_large_constant_is_asked_for_by_name():
+    weights = np.linspace(0, 1, 100)
+    x = np.linspace(1, 2, 100)
+    story = explain(lambda x: ga.sum(x**2 * weights))(x).story
+    value, grads = run(python(story))(x, weights=weights)
+    agree(story, value, grads)
+    with pytest.raises(TypeError, match="weights"):
+        run(python(story))(x)
+
+
+def test_float32_stays_float32():
+    x = V.astype(np.float32)
+    story = explain(lambda x: ga.sum(ga.sigmoid(0.1 * x) / 3))(x).story
+    value, grads = run(python(story))(x)
+    assert value.dtype == grads["x"].dtype == np.float32
+    most = np.max(np.abs(story.inputs[0].adjoint))
+    np.testing.assert_allclose(grads["x"], story.inputs[0].adjoint, rtol=0, atol=4e-7 * most)
+
+
 def test_names_never_run():
     x = ga.array(2.0, requires_grad=True)
-    with ga.keep_all() if hasattr(ga, "keep_all") else ga.enable_grad():
+    with keep_all():
         y = x * x
     story = explain(y).story
     story.inputs[0].name = "'''); raise SystemExit  #\n"

@@ -70,6 +70,7 @@ class Writer:
         self.keys = Keys()
         self.known: dict[int, str] = {}  # by key: what was computed already
         self._shared: set[int] = set()
+        self._count = 0
 
     def code(self, expr: Expr) -> str:
         return folded(expr, lambda e, parts: self._one(e, parts, e is expr)).code
@@ -107,7 +108,8 @@ class Writer:
         return _Piece(self.statement(piece.code, key), ATOM)
 
     def statement(self, code: str, key: int) -> str:
-        label = self.carrier.new("t1")
+        self._count += 1
+        label = self.carrier.new(f"t{self._count}")
         self.lines.append(f"{label} = {code}")
         self.known[key] = label
         return label
