@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gradarray.glass.carry import Carrier
 from gradarray.glass.expr import Expr, folded, name, number, op
 from gradarray.glass.simplify import simplify
-from gradarray.glass.source import expression
+from gradarray.glass.statements import expression
 from gradarray.glass.text import text
 
 NAMES = {"a": Fraction(3, 2), "b": Fraction(-7, 4), "c": Fraction(1, 3)}

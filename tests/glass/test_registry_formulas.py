@@ -16,7 +16,8 @@ from gradarray.glass.explain import explain
 from gradarray.glass.expr import folded
 from gradarray.glass.mathml import mathml
 from gradarray.glass.simplify import simplify
-from gradarray.glass.source import expression, python
+from gradarray.glass.source import python
+from gradarray.glass.statements import expression
 from gradarray.glass.tex import tex
 from gradarray.glass.text import text
 from gradarray.plan import Rule

@@ -15,7 +15,8 @@ from .carry import Carrier
 from .expr import Expr, folded, number, op
 from .mathml import FormulaError, mathml
 from .simplify import simplify
-from .source import expression, identifier
+from .source import identifier
+from .statements import expression
 from .story import Row, Story, Term
 from .symbolic import simplified
 from .tex import name_tex, tex
