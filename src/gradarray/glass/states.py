@@ -56,8 +56,13 @@ def subgradients(row: Row) -> list[tuple[str, float, int]]:
     raw = [x.value if isinstance(x, Row) else x for x in row.operands]
     if any(x is None for x in raw):
         return []
+    y = row.value
+    if row.which is not None:  # one of several results
+        if row.made is None:
+            return []
+        y = row.made.y
     names = row.op.operand_names(len(raw))  # type: ignore[attr-defined]
-    given = {"y": row.value, **row.params, **dict(zip(names, raw, strict=True))}
+    given = {"y": y, **row.params, **dict(zip(names, raw, strict=True))}
     counted = [(c, c.count(row.op.name, given)) for c in by_op[row.op.name]]
     return [(c.name, c.value, n) for c, n in counted if n]
 
