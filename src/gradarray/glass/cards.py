@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .expr import Expr
 from .groups import Group
 from .layout import Item
 from .numbers import digit, shape, shown
@@ -100,12 +101,26 @@ class Labels:
         return (columns(words) * SMALL + 8, 15.0) if words else (2.0, 0.0)
 
 
+_FORMS = frozenset({"broadcast_to", "expand_dims", "reshape", "astype", "real"})
+
+
+def _transposed(whole: Expr, to: Row) -> str:
+    """What a linear op does on the way back, ∂ standing for what comes in: `∂ @ wᵀ`, `sum ∂`."""
+    while whole.op is not None and whole.op.name in _FORMS:
+        whole = whole.args[0]
+    if whole.is_name and whole.name == to.symbol:
+        return "1"
+    if whole.op is not None and whole.op.name == "sum" and whole.args[0].name == to.symbol:
+        return "sum ∂"
+    return text(whole).replace(to.symbol, "∂")
+
+
 def label(term: Term) -> str:
     """A local derivative in symbols and, for single numbers, in numbers: `2 x = 3`."""
     if term.pulled is None:
         return ""
     if term.local is None:
-        return cut(text(term.pulled.whole).replace(term.to.symbol, "∂"), _LABEL)
+        return cut(_transposed(term.pulled.whole, term.to), _LABEL)
     formula = factor_text(term.local)
     value = shown(term.local.value) if np.ndim(term.local.value) == 0 else formula
     if value == formula or columns(value) > _LABEL:

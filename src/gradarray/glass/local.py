@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import graph
+from ..algebra import Elementwise
 from ..array import GradArray, wrap
 from ..graph import Grad
 from ..plan import RECORDED_SWEEP
@@ -55,7 +56,9 @@ def pulled(
     c = _incoming(came, came_raw, recorder)
     with graph.recording(), graph.watching(recorder), np.errstate(all="ignore"):
         bars = node.plan.pulls[RECORDED_SWEEP](twin, c)
-    return [None if bar is None else _taken_apart(recorder.of(bar), came) for bar in bars]
+    is_pointwise = isinstance(node, Elementwise)
+    wholes = [None if bar is None else recorder.of(bar) for bar in bars]
+    return [None if one is None else _taken_apart(one, came, is_pointwise) for one in wholes]
 
 
 def _incoming(came: Expr, raw: Any, recorder: Recorder) -> Any:
@@ -107,11 +110,11 @@ def _distinct(x: Any) -> Any:
     return distinct(x) if isinstance(x, (np.ndarray, np.generic, int, float)) else x
 
 
-def _taken_apart(whole: Expr, came: Expr) -> Pulled:
+def _taken_apart(whole: Expr, came: Expr, is_pointwise: bool) -> Pulled:
     core, projections = whole, []
     while core.op is not None and core.op.name in _PROJECTIONS and core.args:
-        if core.args[0].value is came.value and core.args[0] is came:
-            break
+        if core.args[0] is came and not is_pointwise:
+            break  # it is the op's own transpose
         projections.append(core)
         core = core.args[0]
     factor = _factor(core, came)

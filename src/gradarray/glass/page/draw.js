@@ -48,6 +48,7 @@ class Bands {
 function draw(placed, view) {
   const drawn = {
     nodes: new Map(), groups: new Map(), of: new Map(), into: new Map(), at: new Map(),
+    users: new Map(),
     bands: new Bands(placed.height),
   };
   drawLevel(placed, 0, 0, view, drawn);
@@ -57,7 +58,7 @@ function draw(placed, view) {
 function drawLevel(placed, left, top, view, drawn) {
   const put = (element, y, height) => drawn.bands.put(element, y, y + height);
   const items = placed.layers.flat();
-  for (const item of items) drawEdges(item, left, top, drawn);
+  for (const item of items) drawEdges(item, left, top, view, drawn);
   for (const item of items) {
     const x = left + item.x - item.W / 2, y = top + item.y - item.H / 2;
     if (item.inner) {
@@ -73,7 +74,7 @@ function drawLevel(placed, left, top, view, drawn) {
         'text-anchor': 'middle',
       }, item.text);
       put(label, y, item.H);
-      remember(drawn, label, item.of, item.use);
+      remember(drawn, label, item.of, item.use ? [item.use[0]] : []);
     }
   }
 }
@@ -136,7 +137,7 @@ function card(item, x, y, view, drawn) {
 
 // Edges -------------------------------------------------------------------------------------------
 
-function drawEdges(item, left, top, drawn) {
+function drawEdges(item, left, top, view, drawn) {
   for (const end of item.near[1]) {
     const of = item.kind === 'group' ? end.of : item.of;
     const x0 = left + item.x + port(item, of, 'out');
@@ -144,7 +145,7 @@ function drawEdges(item, left, top, drawn) {
     const y0 = top + item.y + item.H / 2;
     const x1 = left + entry(end, item, of);
     let y1 = top + end.y - end.H / 2;
-    const use = item.use || end.use;
+    const use = usersBelow(item.kind === 'label' ? item : end, view, drawn);
     if ((end.kind === 'row' || end.kind === 'group') && !end.inner) {
       const tip = shape('path', {class: 'tip', d: `M${round(x1)} ${round(y1)}l-3.5 -7h7z`});
       drawn.bands.put(tip, y1 - 7, y1);
@@ -179,8 +180,27 @@ function entry(end, item, of) {
   return end.x + (order.indexOf(item) - (order.length - 1) / 2) * step;
 }
 
-function remember(drawn, element, of, use) {
+const FEW = 4; // uses to which a shared way still counts as the way
+
+/** The rows to which an edge leads that ends at an item; none where they are many. */
+function usersBelow(item, view, drawn) {
+  if (item.kind === 'row') return [item.of];
+  let found = drawn.users.get(item);
+  if (!found) {
+    if (item.use) found = [item.use[0]];
+    else if (item.kind === 'label' && item.below[0].kind === 'group') {
+      found = view.usersInside(item.of, item.below[0].of);
+    } else if (item.kind === 'group') found = [];
+    else if (item.kind === 'out') found = [];
+    else found = [...new Set(item.near[1].flatMap((one) => usersBelow(one, view, drawn)))];
+    if (found.length > FEW) found = [];
+    drawn.users.set(item, found);
+  }
+  return found;
+}
+
+function remember(drawn, element, of, users) {
   const list = (map, key) => map.get(key) || map.set(key, []).get(key);
   list(drawn.of, of).push(element);
-  if (use) list(drawn.into, use[0]).push(element);
+  for (const user of users) list(drawn.into, user).push(element);
 }

@@ -103,6 +103,7 @@ const view = {
   isOpen: (g) => state.open.has(g),
   shows: () => true,
   size: sizeOf,
+  usersInside: (of, number) => (uses.get(of) || []).filter((id) => inside(id, number)),
   states: statesOf,
   say: (row) => [row.name, words[row.kind], row.op, row.value && row.value.shown,
     row.adjoint && `${words.adjoint} ${row.adjoint.shown}`, ...statesOf(row).map(([s]) => words[s])]
