@@ -30,7 +30,7 @@ from ..story import Row, Story, Term
 from ..tex import tex
 from .words import WORDS
 
-SCRIPTS = ("place.js", "draw.js", "panel.js", "page.js")
+SCRIPTS = ("place.js", "draw.js", "panel.js", "page.js", "search.js", "controls.js")
 KINDS = ("row", "group", "in", "out", "label", "via")
 
 Language = Literal["en", "ko"]
