@@ -440,6 +440,12 @@ def test_everything_is_readable_in_light_and_dark(browser, saved, scheme):
     with opened(browser, saved(stories.network()), color_scheme=scheme) as page:
         found = page.evaluate(CONTRASTS)
         assert len(found) > 60
+        for size in (*range(9), "z", "n"):
+            page.evaluate(
+                "(q) => document.querySelectorAll('[data-row]').forEach((e) => e.dataset.size = q)",
+                size,
+            )
+            found += [one for one in page.evaluate(CONTRASTS) if one[0].startswith("card")]
         ground = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert ground < 0.03 if scheme == "dark" else ground > 0.8
         for what, front, back in found:

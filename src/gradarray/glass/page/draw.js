@@ -62,8 +62,10 @@ function drawLevel(placed, left, top, view, drawn) {
   for (const item of items) {
     const x = left + item.x - item.W / 2, y = top + item.y - item.H / 2;
     if (item.inner) {
-      put(groupBox(item, x, y, view, drawn), y, item.H);
+      const [box, handle] = groupBox(item, x, y, view, drawn);
+      put(box, y, item.H);
       drawLevel(item.inner, x, y, view, drawn);
+      put(handle, y, 24);
     } else if (item.kind === 'group') {
       put(closedGroup(item, x, y, view, drawn), y, item.H);
     } else if (item.kind === 'row') {
@@ -81,17 +83,18 @@ function drawLevel(placed, left, top, view, drawn) {
 
 function groupBox(item, x, y, view, drawn) {
   const group = view.groups[item.of];
-  const element = shape('g', {class: `box ${group.kind}`},
-    shape('rect', {x: round(x), y: round(y), width: round(item.W), height: round(item.H), rx: 8}),
-    shape('g', {
-      class: 'handle', role: 'button', tabindex: 0, 'data-group': item.of,
-      'aria-expanded': 'true', 'aria-label': group.title,
-      transform: `translate(${round(x)} ${round(y)})`,
-    }, shape('rect', {class: 'hit', width: Math.max(44, group.title.length * 7.5 + 26), height: 24}),
-    shape('path', {class: 'sign', d: 'M9 9.5l3.5 4 3.5-4'}),
-    shape('text', {x: 21, y: 16}, group.title)));
-  drawn.groups.set(item.of, element);
-  return element;
+  const box = shape('rect', {
+    class: `box ${group.kind}`, x: round(x), y: round(y), width: round(item.W),
+    height: round(item.H), rx: 8});
+  const handle = shape('g', {
+    class: 'handle', role: 'button', tabindex: 0, 'data-group': item.of,
+    'aria-expanded': 'true', 'aria-label': group.title,
+    transform: `translate(${round(x)} ${round(y)})`,
+  }, shape('rect', {class: 'hit', width: Math.max(44, group.title.length * 7.5 + 26), height: 24}),
+  shape('path', {class: 'sign', d: 'M9 9.5l3.5 4 3.5-4'}),
+  shape('text', {x: 21, y: 16}, group.title));
+  drawn.groups.set(item.of, handle);
+  return [box, handle];
 }
 
 function closedGroup(item, x, y, view, drawn) {

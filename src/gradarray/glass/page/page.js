@@ -356,8 +356,7 @@ function toggle(number) {
   } else state.open.add(number);
   redraw();
   const element = drawn.groups.get(number);
-  const handle = element && (element.querySelector('.handle') || element);
-  if (handle) handle.focus({preventScroll: true});
+  if (element) element.focus({preventScroll: true});
 }
 
 /** How many cards would be shown with one more group open. */
