@@ -8,6 +8,7 @@
     Model, Sequential, train            compile, fit, evaluate and predict, as in Keras
     random                              random numbers from a seed
     testing                             checks of derivatives, also of your own functions
+    explain, quiz, diagnose             see every step of a derivative, and what ails a network
 
 >>> import gradarray as ga
 >>> x = ga.array([1.0, 2.0], requires_grad=True)
@@ -113,6 +114,10 @@ _LATE = {
     **dict.fromkeys(("Model", "Sequential", "load"), ".train"),
     "compile": ".compiler.compile",  # it brings LLVM with it
     **dict.fromkeys(("set_threads", "get_threads", "threads"), ".compiler.pool"),
+    **{name: f".glass.{name}" for name in ("explain", "quiz")},
+    **dict.fromkeys(("diagnose", "overfit_batch"), ".glass.diagnose"),
+    "compare_grad": ".glass.compare",
+    "keep_all": ".glass.record",
 }
 
 
@@ -124,6 +129,11 @@ if TYPE_CHECKING:
     from . import testing, train
     from .compiler.compile import compile
     from .compiler.pool import get_threads, set_threads, threads
+    from .glass.compare import compare_grad
+    from .glass.diagnose import diagnose, overfit_batch
+    from .glass.explain import explain
+    from .glass.quiz import quiz
+    from .glass.record import keep_all
     from .train import Model, Sequential, load
 else:  # a type checker is to see what is missing
 

@@ -176,10 +176,12 @@ class Builder:
         )
 
     def _operand(self, x: Any) -> Any:
-        """The row of an operand; constants with axes are rows of their own."""
+        """The row of an operand; constants with axes, or not kept, are rows of their own."""
         if isinstance(x, tuple):
             return self.rows[x]
-        if isinstance(x, NotKept) or not getattr(x, "ndim", 0):
+        if isinstance(x, NotKept):
+            return Row(self.names.new("c"), "constant")
+        if not getattr(x, "ndim", 0):
             return x
         row = self.rows.get(("constant", id(x)))
         if row is None:
@@ -233,7 +235,7 @@ class Builder:
 
     def _compute_again(self, row: Row) -> None:
         given = [x.value if isinstance(x, Row) else x for x in row.operands]
-        if any(x is None or isinstance(x, NotKept) for x in given) or row.op is None:
+        if any(x is None for x in given) or row.op is None:
             return
         if not hasattr(row.op, "operand_names"):  # a whole function
             return

@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import message
-from ..record import NotKept
 from .differences import Check, checks
 from .numbers import shape, shown
 from .scopes import Scope
@@ -66,7 +65,7 @@ def _row(row: Row, elements: int, found: list[Check] | str | None) -> dict[str, 
         "op": None if row.op is None else row.op.name,
         "formula": text(row.formula) if is_result else None,
         "plugged": text(row.formula, numbers=True) if is_result and row.is_kept else None,
-        "shape": list(row.shape),
+        "shape": list(row.shape) if row.is_kept or row.form is not None else None,
         "dtype": None if row.dtype is None else str(row.dtype),
         "value": value(row.value, elements),
         "symbol": row.symbol,
@@ -84,7 +83,7 @@ def _row(row: Row, elements: int, found: list[Check] | str | None) -> dict[str, 
 def _operand(x: Any) -> dict[str, Any]:
     if isinstance(x, Row):
         return {"row": x.number}
-    return {"number": "not kept" if isinstance(x, NotKept) else shown(x)}
+    return {"number": shown(x)}
 
 
 def _term(term: Term, elements: int) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ..record import NotKept
 from .story import Row, Story
 
 WORK = 20_000  # ops that all checks of a story may take, where an array of 2,000 counts as two
@@ -156,7 +155,7 @@ def _raw(x: Any, known: dict[Row, Any]) -> Any:
         if x in known:
             return known[x]
         x = x.value
-    if x is None or isinstance(x, NotKept):
+    if x is None:
         raise _CannotRunError("a value that comes in later was not kept")
     kind = getattr(getattr(x, "dtype", None), "kind", "")
     return np.asarray(x, np.float64)[()] if kind == "f" else x

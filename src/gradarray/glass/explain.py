@@ -148,13 +148,25 @@ class Explanation:
 
 
 class Explain:
-    """Tell how a value, and its derivative, came about.
+    r"""Tell how a value, and its derivative, came about: `explain(f)(x, ...)` or `explain(value)`.
+
+    The result prints as a table of every step: values forward, local derivatives
+    \partial b / \partial a, and adjoints back, each the sum over the uses b of a of
+    (\partial f / \partial b) (\partial b / \partial a), with symbols, then with numbers. It is
+    also a formula, a picture, a page, JSON (see its methods). f runs once, watched: random numbers
+    and running statistics are afterwards what they were before. Of a value that is computed
+    already, what no rule kept is computed again where its operands remain, and is "not kept"
+    otherwise; inside `ga.keep_all()` everything is kept. Raises TypeError where f does not
+    return one array, DTypeError where that is not of floating-point numbers, GraphError where it
+    is on no graph.
 
     >>> import gradarray as ga
     >>> def f(x):
     ...     a = x**2
     ...     return ga.exp(a)
-    >>> print(ga.explain(f)(0.5))
+    >>> e = ga.explain(f)(0.5)
+    >>> e["a"].value, e["a"].adjoint  # the row of a name
+    (np.float64(0.25), np.float64(1.2840254166877414))
     """
 
     def __call__(self, f: Any) -> Any:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ast
+import functools
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 import numpy as np
 
 from ..errors import message
-from .numbers import WHOLE, shown
-from .story import Row, Story
-from .table import derivative, incoming
-from .text import text
+from .blanks import Blank, blanks_of
+from .explain import explain
+from .numbers import shown
+from .story import Story
 
 BLANK = "____"
 DIGITS = 3  # significant digits that an answer needs
@@ -32,15 +33,6 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
 
 
 @dataclass(frozen=True)
-class Blank:
-    """One thing to fill in: its symbol, what it is computed from, and its value."""
-
-    symbol: str
-    hint: str
-    right: Any
-
-
-@dataclass(frozen=True)
 class Mark:
     """What an answer is worth: right or not, and what to say."""
 
@@ -51,6 +43,33 @@ class Mark:
         return self.right
 
 
+def quiz(f: Callable[..., Any]) -> Callable[..., Quiz]:
+    r"""Ask for the values and derivatives of f: `ga.quiz(f)(x)` is its table with blanks.
+
+    Asked for are each value, each local derivative \partial b / \partial a, and each adjoint
+    \partial f / \partial a = \sum_b (\partial f / \partial b) (\partial b / \partial a), to
+    three significant digits. `ask()` asks in the terminal, `answer(symbol, x)` checks one answer.
+    Raises what `ga.explain(f)(x)` raises.
+
+    >>> import gradarray as ga
+    >>> def price(apple, count, tax):
+    ...     total = apple * count
+    ...     return total * tax
+    >>> quiz = ga.quiz(price)(100, 2, 1.1)
+    >>> quiz.answer("total", 200).words
+    'right: 200'
+    >>> quiz.answer("dprice/dtotal", "-tax").words
+    'not yet: look at the sign'
+    """
+    told = explain(f)
+
+    @functools.wraps(f, assigned=("__doc__",), updated=())
+    def at(*args: Any, **kwargs: Any) -> Quiz:
+        return Quiz(told(*args, **kwargs).story)
+
+    return at
+
+
 class Quiz:
     """Blanks to fill in, for one function at one point; it prints as the table with gaps.
 
@@ -59,7 +78,7 @@ class Quiz:
 
     def __init__(self, story: Story) -> None:
         self.story = story
-        self.blanks = list(_blanks(story))
+        self.blanks = list(blanks_of(story))
         self.filled: dict[str, Any] = {}
         self.tries = 0
         self._values = {r.name: r.value for r in story.rows if r.kind != "result"}
@@ -110,7 +129,8 @@ class Quiz:
 
     def ask(self, read: TextIO | None = None, write: TextIO | None = None) -> tuple[int, int]:
         """Ask for every blank, in order; an empty line shows the answer, `q` ends. The score."""
-        read, write = read or sys.stdin, write or sys.stdout
+        answers: TextIO = sys.stdin if read is None else read
+        write = sys.stdout if write is None else write
         known = ", ".join(f"{n} = {shown(v)}" for n, v in self._values.items())
         print(f"Given: {known}", file=write)
         right = 0
@@ -120,7 +140,7 @@ class Quiz:
             first = True
             while True:
                 print(f"{blank.symbol} = {blank.hint} = ? ", end="", file=write, flush=True)
-                line = read.readline()
+                line = answers.readline()
                 if not line or line.strip() in ("q", "quit"):
                     print(f"{right} of {len(self.blanks)} right at once.", file=write)
                     return right, len(self.blanks)
@@ -146,30 +166,6 @@ class Quiz:
         return "\n".join(lines)
 
     __repr__ = __str__
-
-
-def _blanks(story: Story) -> Iterator[Blank]:
-    """Values forward, local derivatives, then adjoints, each asked for once."""
-    seen: set[str] = set()
-
-    def once(symbol: str, hint: str, right: Any) -> Iterator[Blank]:
-        if symbol not in seen and right is not None and np.size(right) <= WHOLE:
-            seen.add(symbol)
-            yield Blank(symbol, hint, np.asarray(right)[()])
-
-    for row in story.rows:
-        if row.kind == "result":
-            yield from once(row.name, text(row.formula), row.value)
-    for row in story.rows:
-        for x in dict.fromkeys(x for x in row.operands if isinstance(x, Row)):
-            uses = [t for t in x.terms if t.to is row]
-            if len(uses) == 1 and uses[0].local is not None:
-                yield from once(derivative(uses[0]), f"∂({text(row.formula)})/∂{x.name}",
-                                uses[0].local.value)
-    for row in reversed(story.rows):
-        if row.adjoint is not None and row is not story.result:
-            hint = " + ".join(f"{incoming(t, story)}{derivative(t)}" for t in row.terms)
-            yield from once(row.symbol, hint, row.adjoint)
 
 
 def _value(given: str, known: dict[str, Any]) -> Any:

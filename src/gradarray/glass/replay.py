@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..array import GradArray, wrap
-from ..record import NotKept, apply
+from ..record import apply
 from .story import Row, Story
 
 
@@ -31,7 +31,7 @@ def replay(story: Story, changed: dict[Row, GradArray]) -> GradArray | None:
 
 def _operand(x: Any, known: dict[Row, Any]) -> Any:
     if not isinstance(x, Row):
-        return None if isinstance(x, NotKept) else x
+        return x
     if x in known:
         return known[x]
     return None if x.value is None else wrap(x.value)

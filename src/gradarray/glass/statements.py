@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import errors
-from ..record import NotKept
 from .carry import Carrier
 from .expr import Expr, folded, is_op
 from .keys import Keys
@@ -101,17 +100,15 @@ class Writer:
             if e.name == "π":
                 return _Piece(f"{self.carrier.numpy()}.pi", ATOM)
             if e.name not in self.names:
-                raise FormulaError(errors.message("explain", f"{e.name} was not kept."))
+                raise FormulaError(
+                    errors.message(
+                        "explain",
+                        f"{e.name} was not kept, and the program would need it.",
+                        "Compute it within `with ga.keep_all():`, or explain the function.",
+                    )
+                )
             return _Piece(self.names[e.name], ATOM)
         value = e.value
-        if isinstance(value, NotKept) or value is None:
-            raise FormulaError(
-                errors.message(
-                    "explain",
-                    "a value that the program would need was not kept.",
-                    "Compute it within `with ga.keep_all():`, or explain the function.",
-                )
-            )
         if isinstance(value, np.ndarray) and value.size > 1 and (value == value.flat[0]).all():
             np_ = self.carrier.numpy()
             one = self.carrier.value(value.flat[0].item())
