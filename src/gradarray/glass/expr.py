@@ -18,7 +18,6 @@ import numpy as np
 from .. import graph, registry
 from ..array import GradArray, wrap
 from ..graph import Grad
-from ..record import NotKept
 
 
 class Expr:
@@ -41,10 +40,6 @@ class Expr:
     @property
     def is_name(self) -> bool:
         return self.op is None and bool(self.name)
-
-    @property
-    def is_known(self) -> bool:
-        return self.value is not None and not isinstance(self.value, NotKept)
 
     @property
     def is_number(self) -> bool:
@@ -82,8 +77,7 @@ def name(text: str, value: Any = None) -> Expr:
 
 
 def number(value: Any) -> Expr:
-    """A constant; one that no rule kept is a question mark."""
-    return Expr(None, value=value, name="?" if isinstance(value, NotKept) else "")
+    return Expr(None, value=value)
 
 
 def op(name: str, *args: Any, value: Any = None, **params: Any) -> Expr:

@@ -96,7 +96,7 @@ class Writer:
         return _Piece(f"{self.known[key]}[{e.which}]", ATOM)
 
     def _leaf(self, e: Expr) -> _Piece:
-        if e.name and not isinstance(e.value, NotKept):
+        if e.name:
             if e.name == "π":
                 return _Piece(f"{self.carrier.numpy()}.pi", ATOM)
             if e.name not in self.names:

@@ -135,7 +135,7 @@ def _by(shape: tuple[int, ...]) -> str:
 
 def _leaf(e: Expr, numbers: bool, digits: int | None) -> Piece:
     value = e.value
-    known = numbers and e.is_known and np.size(value) <= WHOLE and e.name != "π"
+    known = numbers and value is not None and np.size(value) <= WHOLE and e.name != "π"
     if e.name and not known:
         shown = name_tex(e.name)
         return Piece(shown, FACTOR if shown.startswith(r"\frac") else ATOM)

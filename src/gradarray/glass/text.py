@@ -78,7 +78,7 @@ def value_text(value: Any, digits: int | None = None) -> str:
 
 def _leaf(e: Expr, numbers: bool, digits: int | None) -> Piece:
     value = e.value
-    known = numbers and e.is_known and np.size(value) <= WHOLE and e.name != "π"
+    known = numbers and value is not None and np.size(value) <= WHOLE and e.name != "π"
     if e.name and not known:
         return Piece(e.name, ATOM)
     shown = value_text(value, digits)
