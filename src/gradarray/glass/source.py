@@ -17,7 +17,7 @@ import numpy as np
 from .carry import Carrier
 from .expr import Expr, folded, is_op, op
 from .simplify import simplify
-from .statements import Writer
+from .statements import Writer, not_kept
 from .story import Row, Story
 
 INLINE = 64  # elements of a constant that is written into the program
@@ -82,6 +82,8 @@ class _Program:
 
     def _constant(self, row: Row) -> bool:
         """Write what it is; or it is asked for, if it is large."""
+        if row.value is None:
+            raise not_kept(row.name)
         name, same = self.names[row.name], self.places.get(_place(row.value))
         if same is not None:  # an input, where no derivative is to go through it
             self.body.append(f"{name} = {same}")

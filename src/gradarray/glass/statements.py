@@ -26,6 +26,16 @@ def expression(expr: Expr, carrier: Carrier, names: dict[str, str]) -> tuple[lis
     return writer.lines, code
 
 
+def not_kept(name: str) -> FormulaError:
+    return FormulaError(
+        errors.message(
+            "explain",
+            f"{name} was not kept, and the program would need it.",
+            "Compute it within `with ga.keep_all():`, or explain the function.",
+        )
+    )
+
+
 class _Piece(NamedTuple):
     code: str
     level: int
@@ -100,13 +110,7 @@ class Writer:
             if e.name == "π":
                 return _Piece(f"{self.carrier.numpy()}.pi", ATOM)
             if e.name not in self.names:
-                raise FormulaError(
-                    errors.message(
-                        "explain",
-                        f"{e.name} was not kept, and the program would need it.",
-                        "Compute it within `with ga.keep_all():`, or explain the function.",
-                    )
-                )
+                raise not_kept(e.name)
             return _Piece(self.names[e.name], ATOM)
         value = e.value
         if isinstance(value, np.ndarray) and value.size > 1 and (value == value.flat[0]).all():
