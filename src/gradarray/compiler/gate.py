@@ -24,7 +24,7 @@ import numpy as np
 
 from ..array import GradArray
 from .ir import ATTRIBUTES, Writer
-from .machine import Loaded, object_code
+from .machine import Loaded, for_good, object_code
 from .objects import DATA, DESCR, FLAGS, HEAD, NDIM, SIZES, slots
 
 DONE, NAN, MISFIT, BUSY = range(4)  # what the gate answers
@@ -132,12 +132,13 @@ _FASTCALL = 0x80  # METH_FASTCALL
 
 @functools.cache
 def _method() -> Any:
-    return _Method(b"gate", _loaded().addresses["gate"], _FASTCALL, None)
+    return for_good(_Method(b"gate", _loaded().addresses["gate"], _FASTCALL, None))
 
 
 @functools.cache
 def _loaded() -> Loaded:
-    return Loaded(object_code(_text() + ATTRIBUTES), ("gate",), python_symbols())
+    code = object_code(_text() + ATTRIBUTES)
+    return for_good(Loaded(code, ("gate",), python_symbols()))
 
 
 def python_symbols() -> dict[str, int]:

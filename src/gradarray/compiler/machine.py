@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
 import threading
@@ -73,7 +74,18 @@ def _machine(careful: bool = True) -> Any:
 @functools.cache
 def _jit() -> Any:
     _start()
-    return llvm.create_lljit_compiler(_machine())
+    return for_good(llvm.create_lljit_compiler(_machine()))
+
+
+def for_good(x: Any) -> Any:
+    """x, held until the process ends.
+
+    When Python ends it clears modules in an order of its own, while what they made is still used:
+    a function from native code reads its definition whenever it is collected, threads of the pool
+    wait in their code, and a `__del__` may call what is compiled.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(x))
+    return x
 
 
 def object_code(text: str) -> bytes:

@@ -20,7 +20,7 @@ from ..array import GradArray, wrap
 from .call import Call, Reads, Unusual, gate_of
 from .gate import DONE
 from .ir import ATTRIBUTES
-from .machine import Loaded, object_code
+from .machine import Loaded, for_good, object_code
 from .memory import View
 from .native import LONG, Native
 from .record import Output, Recorded, Slot, is_dynamic
@@ -202,7 +202,7 @@ def _has_whole_rows(x: np.ndarray) -> bool:
 @functools.cache
 def _loaded() -> Loaded:
     move = ctypes.cast(ctypes.memmove, ctypes.c_void_p).value or 0
-    return Loaded(object_code(_TEXT + ATTRIBUTES), ("move",), {"memmove": move})
+    return for_good(Loaded(object_code(_TEXT + ATTRIBUTES), ("move",), {"memmove": move}))
 
 
 # Before each batch: the addresses of its rows, or copies of them; where results go.
