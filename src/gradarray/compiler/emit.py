@@ -148,7 +148,7 @@ class Entry:
         w.label(f"calm_{tag}")
 
     def _share(self, s: Loop) -> None:
-        turns = Turns(self.m, f"{self.name}.{s.var.name}", self.own)
+        turns = Turns(self.m, f"{self.name}.{len(self.m.bodies)}", self.own)
         turns.write_turn(s)
         self.m.shares = True
         self.w.put(

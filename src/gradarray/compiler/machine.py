@@ -105,8 +105,12 @@ def object_code(text: str) -> bytes:
 def object_name(text: str) -> str:
     """The name in the cache of the code of a text."""
     target = host()
-    version = ".".join(map(str, llvm.llvm_version_info))
-    return cache.key(text, version, llvm.get_default_triple(), target.cpu, target.features)
+    return cache.key(text, llvm_name(), target.cpu, target.features)
+
+
+def llvm_name() -> str:
+    """LLVM, its version, and the kind of machine."""
+    return ".".join(map(str, llvm.llvm_version_info)) + " " + llvm.get_default_triple()
 
 
 def assembly(text: str) -> str:

@@ -46,8 +46,8 @@ class Native:
     ) -> None:
         self.target, self.places = host(), places or {}
         self._spare: list[Work] = []
-        self._of = program, suspects, self.places
-        name = recall.key(*self._of) if recalled else None
+        self.of, self._setting = (program, suspects, self.places), recall.Setting.now()
+        name = recall.key(*self.of) if recalled else None
         # Complex numbers lie as they do in NumPy; the code has them as pairs of real ones.
         self.kinds = [getattr(getattr(y, "dtype", None), "kind", "") for y in program.outputs]
         with blamed(program):
@@ -74,6 +74,7 @@ class Native:
         for name, body in zip(self.names, every):
             Entry(module, name, (self.own_at, self.own_size)).write(body)
         self.text = module.text() + ATTRIBUTES
+        self.code = object_name(self.text)
         self.routines, self.shares = sorted(module.routines), module.shares
 
     def _load(self, code: bytes) -> None:
@@ -95,31 +96,33 @@ class Native:
         """What a call needs: where buffers lie, and the name of the code; no loops and no text."""
         state = {name: getattr(self, name) for name in _KEPT}
         state["lowering"] = replace(self.lowering, items=[], commit=[])
-        return {**state, "bodies": len(self.bodies), "code": object_name(self.text)}
+        return {**state, "bodies": len(self.bodies), "code": self.code}
 
     def _recall(self, name: str) -> bytes | None:
         """Become what was kept under a name, and give its code; None if it is not there."""
         state = recall.load(name)
-        if state is None:
+        if type(state) is not dict or state.keys() != {*_KEPT, "lowering", "bodies", "code"}:
             return None
-        code = cache.load(state.pop("code"))
+        self.code = state.pop("code")
+        code = cache.load(self.code)
         if code is None:
             return None
         self.bodies, self.commit, self.hosted = [[] for _ in range(state.pop("bodies"))], [], False
         self.parts: list[Any] = list(self.bodies)
         self.__dict__.update(state)
-        self._is_recalled = True
+        self.is_recalled = True
         return code
 
     def whole(self) -> Native:
         """This with its loops and its text, which are made again where they were not kept."""
-        if not self._is_recalled:
+        if not self.is_recalled:
             return self
         if self._twin is None:
-            self._twin = Native(*self._of, recalled=False)
+            with self._setting.again():
+                self._twin = Native(*self.of, recalled=False)
         return self._twin
 
-    _is_recalled = False
+    is_recalled = False
     _twin: Native | None = None
 
     def _lower(self, low: Assembled) -> None:
