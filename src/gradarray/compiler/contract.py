@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .ir import Module, Writer, element, suffix, vector
+from .ir import Module, Writer, element, mask, suffix, vector
 from .loops import Contract, Turn
 
 SHORT = 4  # turns of a sum that are written one after the other
@@ -29,13 +29,8 @@ class ContractWriter:
             self._along_each()
         else:
             self._along_inner()
-        self.w.put("ret void")
-        body = "\n".join(self.w.lines)
         more = "".join(f", ptr noalias {x}" for pair in self._pairs()[1:] for x in pair)
-        self.text = (
-            f"define internal void @SELF(ptr noalias %a, ptr noalias %b, ptr noalias %c{more}) #0 "
-            f"{{\n{body}\n}}\n"
-        )
+        self.text = self.w.kernel(f"ptr noalias %a, ptr noalias %b, ptr noalias %c{more}")
 
     def _pairs(self) -> list[tuple[str, str]]:
         """The names of A and B, and of further pairs."""
@@ -84,37 +79,16 @@ class ContractWriter:
         return w.let(f"getelementptr {self.kind}, ptr {at}, i64 {fixed}") if fixed else at
 
     def _mask(self, count: int) -> str:
-        if count >= self.width:
-            return ""
-        bits = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(self.width))
-        return f"<{bits}>"
+        return mask(count, self.width)
 
     def _load(self, at: str, mask: str = "") -> str:
-        align = self.dtype.itemsize
-        if not mask:
-            return self.w.let(f"load {self.wide}, ptr {at}, align {align}")
-        return self.w.call(
-            self.wide, f"llvm.masked.load.v{self.width}{suffix(self.dtype, 1)}.p0",
-            [(f"ptr align {align}", at), (f"<{self.width} x i1>", mask),
-             (self.wide, "zeroinitializer")],
-        )  # fmt: skip
+        return self.w.load(self.dtype, at, self.width, mask)
 
     def _store(self, x: str, at: str, mask: str = "") -> None:
-        align = self.dtype.itemsize
-        if not mask:
-            self.w.put(f"store {self.wide} {x}, ptr {at}, align {align}")
-            return
-        self.w.call(
-            "void", f"llvm.masked.store.v{self.width}{suffix(self.dtype, 1)}.p0",
-            [(self.wide, x), (f"ptr align {align}", at), (f"<{self.width} x i1>", mask)],
-        )  # fmt: skip
+        self.w.store(self.dtype, x, at, self.width, mask)
 
     def _spread(self, at: str) -> str:
-        w = self.w
-        x = w.let(f"load {self.kind}, ptr {at}, align {self.dtype.itemsize}")
-        one = w.let(f"insertelement {self.wide} poison, {self.kind} {x}, i32 0")
-        zeros = f"<{self.width} x i32> zeroinitializer"
-        return w.let(f"shufflevector {self.wide} {one}, {self.wide} poison, {zeros}")
+        return self.w.spread(self.kind, self.w.load(self.dtype, at, 1), self.width)
 
     def _fma(self, a: str, b: str, c: str) -> str:
         name = f"llvm.fma.v{self.width}{suffix(self.dtype, 1)}"
@@ -366,10 +340,7 @@ class ContractWriter:
         return self.w.let(f"fadd {self.wide} {x}, {y}")
 
     def _shuffled(self, a: str, b: str, order: list[int]) -> str:
-        lanes = ", ".join(f"i32 {k}" for k in order)
-        return self.w.let(
-            f"shufflevector {self.wide} {a}, {self.wide} {b}, <{len(order)} x i32> <{lanes}>"
-        )
+        return self.w.shuffle(self.kind, a, b, self.width, order)
 
 
 class TurnWriter(ContractWriter):
@@ -388,11 +359,7 @@ class TurnWriter(ContractWriter):
                 s.columns, self.width, lambda j, columns: self._square(i, j, rows, columns)
             ),
         )  # fmt: skip
-        self.w.put("ret void")
-        body = "\n".join(self.w.lines)
-        self.text = (
-            f"define internal void @SELF(ptr noalias %of, ptr noalias %to) #0 {{\n{body}\n}}\n"
-        )
+        self.text = self.w.kernel("ptr noalias %of, ptr noalias %to")
 
     def _square(self, i: str, j: str, rows: int, columns: int) -> None:
         t = self.t
@@ -430,12 +397,7 @@ class SquareWriter(ContractWriter):
         for c in range(columns):
             at = self._further(at, "%by") if c else at
             self._store(x[c], at, self._mask(rows))
-        w.put("ret void")
-        body = "\n".join(w.lines)
-        self.text = (
-            "define internal void @SELF(ptr noalias %of, ptr noalias %to, i64 %from, i64 %by) #0 "
-            f"{{\n{body}\n}}\n"
-        )
+        self.text = w.kernel("ptr noalias %of, ptr noalias %to, i64 %from, i64 %by")
 
     def _further(self, at: str, stride: str) -> str:
         return self.w.let(f"getelementptr {self.kind}, ptr {at}, i64 {stride}")

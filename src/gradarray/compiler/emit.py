@@ -314,6 +314,4 @@ def nan_kernel(module: Module, dtype: np.dtype) -> str:
     old = w.let("load i8, ptr %flag")
     both = w.let(f"or i8 {old}, {byte}")
     w.put(f"store i8 {both}, ptr %flag")
-    w.put("ret void")
-    body = "\n".join(w.lines)
-    return f"define internal void @SELF(ptr %x, ptr %flag, i64 %n) #0 {{\n{body}\n}}\n"
+    return w.kernel("ptr %x, ptr %flag, i64 %n")

@@ -47,6 +47,19 @@ def splat(dtype: np.dtype, raw: bytes, lanes: int) -> str:
     return f"splat ({element(dtype)} {one})"
 
 
+def mask(count: int, lanes: int) -> str:
+    """The first lanes of some; '' for all of them."""
+    if count >= lanes:
+        return ""
+    return f"<{', '.join(f'i1 {str(k < count).lower()}' for k in range(lanes))}>"
+
+
+def unmasked(mask: str, lanes: int) -> list[int]:
+    """The lanes that a mask leaves."""
+    bits = mask.strip("<>").split(", ")
+    return [k for k in range(lanes) if not mask or bits[k] == "i1 true"]
+
+
 # Of functions that are made with care (#0), and of those that are made quickly (#1).
 ATTRIBUTES = """attributes #0 = { nounwind "frame-pointer"="none" }
 attributes #1 = { nounwind "frame-pointer"="none" noinline optnone }
@@ -111,6 +124,54 @@ class Writer:
             return ""
         return self.let(f"call {kind} @{function}({given})")
 
+    def kernel(self, params: str) -> str:
+        """The function whole; `Module.kernel` puts in its name."""
+        self.put("ret void")
+        body = "\n".join(self.lines)
+        return f"define internal void @SELF({params}) #0 {{\n{body}\n}}\n"
+
+    # Vectors --------------------------------------------------------------------------------------
+
+    def load(self, dtype: np.dtype, at: str, lanes: int, mask: str = "") -> str:
+        """Elements that lie side by side; 0 in lanes that a mask leaves out."""
+        wide, align = vector(stored(dtype), lanes), dtype.itemsize
+        if mask:
+            x = self.call(
+                wide, f"llvm.masked.load.v{lanes}{suffix(dtype, 1)}.p0",
+                [(f"ptr align {align}", at), (f"<{lanes} x i1>", mask), (wide, _zero(lanes))],
+            )  # fmt: skip
+        else:
+            x = self.let(f"load {wide}, ptr {at}, align {align}")
+        return self.let(f"icmp ne {wide} {x}, {_zero(lanes)}") if dtype == BOOL else x
+
+    def store(self, dtype: np.dtype, x: str, at: str, lanes: int, mask: str = "") -> None:
+        """Put elements side by side, apart from those that a mask leaves out."""
+        wide, align = vector(stored(dtype), lanes), dtype.itemsize
+        if dtype == BOOL:
+            x = self.let(f"zext {vector('i1', lanes)} {x} to {wide}")
+        if mask:
+            self.call(
+                "void", f"llvm.masked.store.v{lanes}{suffix(dtype, 1)}.p0",
+                [(wide, x), (f"ptr align {align}", at), (f"<{lanes} x i1>", mask)],
+            )  # fmt: skip
+        else:
+            self.put(f"store {wide} {x}, ptr {at}, align {align}")
+
+    def spread(self, kind: str, x: str, lanes: int) -> str:
+        """One element in all lanes."""
+        if lanes == 1:
+            return x
+        wide = vector(kind, lanes)
+        one = self.let(f"insertelement {wide} poison, {kind} {x}, i32 0")
+        zeros = f"<{lanes} x i32> zeroinitializer"
+        return self.let(f"shufflevector {wide} {one}, {wide} poison, {zeros}")
+
+    def shuffle(self, kind: str, a: str, b: str, lanes: int, order: Iterable[int]) -> str:
+        """A vector of these lanes of two others, counted from the first lane of a to b's last."""
+        wide, places = vector(kind, lanes), [f"i32 {k}" for k in order]
+        to = f"<{len(places)} x i32> <{', '.join(places)}>"
+        return self.let(f"shufflevector {wide} {a}, {wide} {b}, {to}")
+
     # Loops ----------------------------------------------------------------------------------------
 
     def loop(self, extent: str | int, step: int = 1, start: str | int = 0) -> Loop:
@@ -120,18 +181,18 @@ class Writer:
 class Loop:
     """`with writer.loop(n) as i:` runs the block for i = 0, step, 2 step, .. below n.
 
-    `carry` declares values that go from one turn to the next; see `carried`.
+    `carry` declares values that go from one turn to the next.
     """
 
     def __init__(self, w: Writer, start: str, extent: str, step: int) -> None:
         self.w, self.start, self.extent, self.step = w, start, extent, step
-        self.carries: list[tuple[str, str, str, str]] = []
+        self.carries: list[tuple[str, str, str]] = []
         self.next: dict[str, str] = {}
 
     def carry(self, kind: str, first: str) -> str:
         """A value that is `first` in the first turn; `set` says what it is in the next."""
         name = self.w.name("c")
-        self.carries.append((name, kind, first, ""))
+        self.carries.append((name, kind, first))
         return name
 
     def set(self, name: str, value: str) -> None:
@@ -160,7 +221,7 @@ class Loop:
         phis = [
             f"  {self.i} = phi i64 [ {self.start}, %{self.before} ], [ {after}, %{last} ]"
         ]
-        for name, kind, first, _ in self.carries:
+        for name, kind, first in self.carries:
             phis.append(
                 f"  {name} = phi {kind} [ {first}, %{self.before} ], [ {self.next[name]}, %{last} ]"
             )
