@@ -1,6 +1,8 @@
 """Threads: any number gives the same bits, a fork leaves none behind, and callers do not meet."""
 
 import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -194,6 +196,41 @@ def test_a_forked_child_works():
                     os._exit(code)
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert np.array_equal(step(x)[1].numpy(), expected[1])
+
+
+FORKS = """
+import os, signal, sys, threading
+import numpy as np, gradarray as ga
+def compiled(k):
+    return ga.compile(lambda x: ga.sin(x) * float(k) + ga.tanh(x @ x.T).sum())(np.ones((5, 5)))
+going = True
+def on():
+    k = 1
+    while going:
+        compiled(k := k + 1)
+compiled(0)
+thread = threading.Thread(target=on, daemon=True)
+thread.start()
+for k in range(10):
+    child = os.fork()
+    if not child:
+        signal.alarm(20)  # a child that hangs ends by this
+        same = np.array_equal(ga.compile(lambda x: x * 2.0 + k)(np.ones(3)).numpy(), [2.0 + k] * 3)
+        os._exit(not same)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+going = False
+thread.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_waits_for_what_another_thread_compiles():
+    env = {**os.environ, "GRADARRAY_CACHE": "off"}
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS], env=env, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, "")
 
 
 # The cut ------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from .. import tree
 from ..array import GradArray
 from ..errors import check_function, message
 from ..graph import flags, mode
-from . import pool
+from . import forks, pool
 from .call import MISS
 from .record import Static, is_dynamic
 from .sized import Sizes, free_leaves
@@ -24,6 +24,8 @@ from .version import Version
 # From so many versions on that differ in static values alone, a word is said.
 MANY = 8
 WAYS = 8  # versions with a short way in
+
+forks.see_to()
 
 
 class Compiled:

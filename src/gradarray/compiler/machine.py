@@ -14,7 +14,7 @@ import llvmlite.binding as llvm
 from . import cache, passes
 from .fault import verified
 
-_lock = threading.Lock()  # LLVM's objects are shared by all compiles
+lock = threading.RLock()  # LLVM's objects are shared by all compiles
 _number = itertools.count()
 
 
@@ -91,12 +91,12 @@ def for_good(x: Any) -> Any:
 def object_code(text: str) -> bytes:
     """LLVM's text as an object file, from the cache if it is there; it is verified first."""
     if not passes.is_on("code"):
-        with _lock:
+        with lock:
             return _machine(careful=False).emit_object(verified(text))
     name = object_name(text)
     code = cache.load(name)
     if code is None:
-        with _lock:
+        with lock:
             code = _machine().emit_object(verified(text))
         cache.store(name, code)
     return code
@@ -115,7 +115,7 @@ def llvm_name() -> str:
 
 def assembly(text: str) -> str:
     """LLVM's text as the assembly of this machine."""
-    with _lock:
+    with lock:
         _start()
         return _machine().emit_assembly(verified(text))
 
@@ -124,7 +124,7 @@ class Loaded:
     """Object code in memory, ready to be called, for as long as this is held."""
 
     def __init__(self, code: bytes, entries: tuple[str, ...], symbols: dict[str, int]) -> None:
-        with _lock:
+        with lock:
             builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
             for name, address in symbols.items():
                 builder.import_symbol(name, address)
