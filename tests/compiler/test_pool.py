@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.compiler import loops, pool
+from gradarray.compiler import bounds, loops, pool
 from gradarray.compiler.expr import leaf, make
 from gradarray.compiler.loops import Access, Buffer, Gemm, Nest, Store, Sum, Var
 from gradarray.compiler.parallel import in_chunks
@@ -253,7 +253,7 @@ def test_chunks_touch_what_the_statement_touched():
     product.a, product.b, product.c = (Access(Buffer(k, np.dtype("f8"))) for k in
                                        (5003 * m, m * 600, 5003 * 600))  # fmt: skip
     cut = in_chunks([nest, product])
-    loops.check(cut)
+    bounds.check(cut)
     assert sum(isinstance(s, loops.Loop) for s in cut) == 2
 
     def touched(body: list[Any], buffer: Buffer) -> np.ndarray:

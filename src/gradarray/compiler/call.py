@@ -22,7 +22,8 @@ from .gate import ABSENT, ANY, ITS_DATA, ITS_GRADIENT, THERE, Gate, Record
 from .memory import View
 from .native import LONG, Native, Work
 from .objects import ALIGNED, CONTIGUOUS, OWNED, WRITEABLE, slots
-from .record import Output, Recorded, Slot, Static, is_dynamic
+from .pair_math import complex_of
+from .record import Output, Recorded, Slot, is_dynamic, unboxed, weak_of
 
 MISS = object()  # this call goes the long way
 _READ = CONTIGUOUS | ALIGNED
@@ -160,7 +161,7 @@ class Reads:
             if (id(None), k, False) not in known and k not in self.recorded.same:
                 record = self.record(Slot(None, k, False))
                 leaf = self.leaves[k]
-                weak = type(leaf) if type(leaf) in (float, complex) else None
+                weak = weak_of(leaf)
                 self._form(record, np.shape(leaf) if weak else leaf.shape,
                            np.dtype(weak) if weak else leaf.dtype, weak)  # fmt: skip
                 record.gradient = gradients.pop((id(None), k), ANY)
@@ -257,7 +258,7 @@ class _Written(Reads):
             if is_dynamic(leaf):
                 self.argument[k] = name
                 continue
-            leaf = leaf.value if type(leaf) is Static else leaf
+            leaf = unboxed(leaf)
             kept = self.name(leaf)
             line = f"if {name} is not {kept}"
             try:
@@ -325,7 +326,7 @@ class _Written(Reads):
             name = made[at] = by_buffer[view.buffer] = self.fresh()
             dtype, form = _plain(view.buffer.dtype), view.shape
             if self.native.kinds[at] == "c":  # whose parts lie side by side
-                dtype, form = np.result_type(dtype, np.complex64), form[:-1]
+                dtype, form = complex_of(dtype), form[:-1]
             record = Record(view.buffer.index, shape=form, dtype=dtype)
             if form or dtype.kind == "b":  # NumPy's truth values are two objects for all
                 shape, kind = self.name(form), self.name(dtype)

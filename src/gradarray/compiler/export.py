@@ -27,6 +27,7 @@ from . import pool
 from .machine import object_code
 from .memory import View
 from .native import ALIGN
+from .pair_math import complex_of
 from .record import Output
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class _Header:
                 raise ValueError(message("export", "a result is a constant.", "Leave it out."))
             dtype, form = view.buffer.dtype, view.shape
             if self.native.kinds[leaf.at] == "c":
-                dtype, form = np.result_type(dtype, np.complex64), form[:-1]
+                dtype, form = complex_of(dtype), form[:-1]
             y = f"y{number}"
             number += 1
             self.parameters.append(f"{_type(dtype)} *{y} /* result, {_form(form)} */")

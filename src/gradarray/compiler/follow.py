@@ -1,6 +1,6 @@
 """Follow: every place that the loops of a compiled program touch, in the order in which they run.
 
-What `loops.check` cannot see from the ends of an access alone is seen here, place by place:
+What `bounds.check` cannot see from the ends of an access alone is seen here, place by place:
 
 - what is read was written before, by the same buffer: nothing is read that nobody made, and no two
   buffers that live at once share memory;

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cache, loops, pairs, pool, recall, routines
+from . import bounds, cache, loops, pairs, pool, recall, routines
 from .apart import apart
 from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
@@ -66,7 +66,7 @@ class Native:
             self._lower(assemble(program, suspects, places, late=False))
         every = [*self.bodies, self.commit]
         for body in every:
-            loops.check(body)
+            bounds.check(body)
         self._place()
         module = Module(self.target)
         self.names = [f"entry{k}" for k in range(len(self.bodies))]
@@ -224,7 +224,7 @@ class Native:
         for view, kind in zip(self.lowering.outputs, self.kinds, strict=False):
             if isinstance(view, View):
                 y = work.given[view.buffer.index].reshape(view.shape)
-                y = together(y) if kind == "c" else y
+                y = pairs.together(y) if kind == "c" else y
                 out.append(y if y.shape else y[()])
             else:
                 out.append(view)
@@ -236,7 +236,7 @@ class Native:
         written = {self.lowering.inputs[k].index for k in self.places.values()}
         for buffer, x in zip(self.lowering.inputs, inputs):
             if pairs.is_complex(x):
-                x = parts_of(x)
+                x = pairs.parts_of(x)
             if not (isinstance(x, np.ndarray) and x.flags.c_contiguous and x.dtype == buffer.dtype):
                 assert buffer.index not in written, "state that does not lie as it must"
                 x = np.ascontiguousarray(x, buffer.dtype)
@@ -292,17 +292,6 @@ _KEPT = (
     *("cost", "own_at", "own_size", "arena_size", "unused", "results", "constants"),
     *("names", "shares", "routines"),
 )
-
-
-def parts_of(x: Any) -> Any:
-    """The parts of complex numbers, side by side, where they lie."""
-    x = np.ascontiguousarray(x).reshape(np.shape(x))
-    return np.ndarray((*x.shape, 2), x.real.dtype, x)
-
-
-def together(y: Any) -> Any:
-    """Complex numbers, of parts that lie side by side."""
-    return np.ndarray(y.shape[:-1], np.result_type(y.dtype, np.complex64), y)
 
 
 class Work:

@@ -97,7 +97,7 @@ def _arguments(trace: Trace, leaves: Sequence[Any]) -> tuple[list[Any], dict[int
     known: dict[int, Any] = {}
     for k, leaf in enumerate(leaves):
         if not is_dynamic(leaf):
-            leaf = leaf.value if type(leaf) is Static else leaf
+            leaf = unboxed(leaf)
             given.append(leaf)
             trace.note(leaf)
             continue
@@ -105,7 +105,7 @@ def _arguments(trace: Trace, leaves: Sequence[Any]) -> tuple[list[Any], dict[int
             given.append(known[id(leaf)])
             trace.same[k] = arguments[id(known[id(leaf)])]
             continue
-        weak = type(leaf) if type(leaf) in (float, complex) else None
+        weak = weak_of(leaf)
         data = leaf._data if isinstance(leaf, GradArray) else np.asarray(leaf)[()]
         handle = wrap(data, type(leaf) if isinstance(leaf, GradArray) else GradArray)
         if isinstance(leaf, GradArray):
@@ -131,7 +131,16 @@ class Static:
 
 def is_dynamic(leaf: Any) -> bool:
     """Is this argument a value of the program? Others are static: a new one records anew."""
-    return isinstance(leaf, (GradArray, np.ndarray, np.generic)) or type(leaf) in (float, complex)
+    return isinstance(leaf, (GradArray, np.ndarray, np.generic)) or weak_of(leaf) is not None
+
+
+def weak_of(leaf: Any) -> type | None:
+    """The type of a number of Python's that is a value of the program, and does not promote."""
+    return type(leaf) if type(leaf) in (float, complex) else None
+
+
+def unboxed(leaf: Any) -> Any:
+    return leaf.value if type(leaf) is Static else leaf
 
 
 def _finished(trace: Trace, arguments: dict[int, int], result: Any) -> Recorded:
