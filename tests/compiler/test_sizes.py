@@ -162,6 +162,7 @@ def test_what_needs_all_samples_at_once_is_compiled_for_each_size_and_says_so(na
     if words:
         assert str(told[0].message).startswith("compile: the number of samples is not free: ")
         assert words in str(told[0].message)
+        assert told[0].filename == __file__
 
 
 def training(wrap, optimizer="SGD"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from .. import tree
 from ..array import GradArray
-from ..errors import check_function, message
+from ..errors import check_function, message, warn
 from ..graph import flags, mode
 from . import forks, pool
 from .call import MISS
@@ -204,14 +203,13 @@ class Compiled:
             return
         k = changing[0]
         what, last = tree.argument(paths[k]), _unboxed(leaves[first:][k])
-        warnings.warn(
+        warn(
             message(
                 "compile",
                 f"{self._name()} was compiled {MANY} times for values of {what}, the last "
                 f"{last!r}: a static value is part of the program.",
                 "Give a number that changes as an array or a float (np.int64(n), ga.array(n)).",
-            ),
-            stacklevel=5,
+            )
         )
 
     def _name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, wrap
-from ..errors import ShapeError, message
+from ..errors import ShapeError, message, warn
 from ..graph import mode
 from .abstract import Abstract
 from .call import MISS
@@ -152,13 +151,12 @@ class Sizes:
         except Exception as reason:  # also what f raises for this number of samples alone
             family.refused = True
             if self._asked:
-                warnings.warn(
+                warn(
                     message(
                         "compile",
                         f"the number of samples is not free: {reason}.",
                         "Each number is compiled by itself.",
-                    ),
-                    stacklevel=6,
+                    )
                 )
             return None
         family.sized.append(version)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, wrap
-from ..errors import GraphError, message
+from ..errors import GraphError, message, warn
 from ..graph import flags
 from . import passes, report, split_text
 from .abstract import Abstract
@@ -120,10 +119,10 @@ class Version:
         if self.varies and strict:
             raise GraphError(changed_each_time(f, self.varies))
         if self.varies:
-            warnings.warn(changed_each_time(f, self.varies), stacklevel=5)
+            warn(changed_each_time(f, self.varies))
         for x in second.program.constants.values():
             if x.nbytes > LARGE and np.any(x != x.flat[0]):  # not a seed of ones
-                warnings.warn(captured_by_value(f, x), stacklevel=5)
+                warn(captured_by_value(f, x))
         return second
 
     def fits(self, leaves: Sequence[Any]) -> bool:
