@@ -18,12 +18,13 @@ from .. import tree
 from ..array import GradArray, wrap
 from ..graph import flags
 from .abstract import Abstract
+from .arguments import is_dynamic, unboxed, weak_of
 from .gate import ABSENT, ANY, ITS_DATA, ITS_GRADIENT, THERE, Gate, Record
 from .memory import View
 from .native import LONG, Native, Work
 from .objects import ALIGNED, CONTIGUOUS, OWNED, WRITEABLE, slots
 from .pair_math import complex_of
-from .record import Output, Recorded, Slot, is_dynamic, unboxed, weak_of
+from .record import Output, Recorded, Slot
 
 MISS = object()  # this call goes the long way
 _READ = CONTIGUOUS | ALIGNED

@@ -17,13 +17,14 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, wrap
+from .arguments import is_dynamic
 from .call import Call, Reads, Unusual, gate_of
 from .gate import DONE
 from .ir import ATTRIBUTES
 from .machine import Loaded, for_good, object_code
 from .memory import View
 from .native import LONG, Native
-from .record import Output, Recorded, Slot, is_dynamic
+from .record import Output, Recorded, Slot
 from .rows import Rows
 
 HEAD, INPUT, OUTPUT = 3, 8, 3  # words of a plan of moves, of an input, of an output

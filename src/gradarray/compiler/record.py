@@ -14,6 +14,7 @@ from ..array import GradArray, wrap
 from ..errors import GraphError, message
 from . import control, flow_series
 from .abstract import Abstract
+from .arguments import is_dynamic, unboxed, weak_of
 from .leaks import refuse_leaks
 from .program import Program
 from .trace import Bound, Trace, tracing
@@ -120,27 +121,6 @@ def _arguments(trace: Trace, leaves: Sequence[Any]) -> tuple[list[Any], dict[int
         known[id(leaf)] = handle
         given.append(handle)
     return given, arguments
-
-
-@dataclass(frozen=True)
-class Static:
-    """An argument declared static: part of the program, recorded anew for another value."""
-
-    value: Any
-
-
-def is_dynamic(leaf: Any) -> bool:
-    """Is this argument a value of the program? Others are static: a new one records anew."""
-    return isinstance(leaf, (GradArray, np.ndarray, np.generic)) or weak_of(leaf) is not None
-
-
-def weak_of(leaf: Any) -> type | None:
-    """The type of a number of Python's that is a value of the program, and does not promote."""
-    return type(leaf) if type(leaf) in (float, complex) else None
-
-
-def unboxed(leaf: Any) -> Any:
-    return leaf.value if type(leaf) is Static else leaf
 
 
 def _finished(trace: Trace, arguments: dict[int, int], result: Any) -> Recorded:

@@ -13,10 +13,11 @@ from ..array import GradArray, wrap
 from ..errors import ShapeError, message, warn
 from ..graph import mode
 from .abstract import Abstract
+from .arguments import Static, is_dynamic
 from .call import MISS
 from .expand import expanded
 from .program import Program
-from .record import Recorded, Static, is_dynamic, record
+from .record import Recorded, record
 from .sizes import Free, Unsized, compared, cut, masked, numbers, resized
 from .version import Version
 

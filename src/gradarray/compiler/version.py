@@ -18,6 +18,7 @@ from ..graph import flags
 from . import passes, report, split_text
 from .abstract import Abstract
 from .again import Again
+from .arguments import Static, is_dynamic
 from .assemble import prepared
 from .call import Call, Unusual, own, places_of
 from .check import Checked
@@ -30,11 +31,9 @@ from .record import (
     Output,
     Recorded,
     Slot,
-    Static,
     captured_by_value,
     changed_each_time,
     differing_results,
-    is_dynamic,
     mismatch,
     read_only,
     record,
