@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.compiler.gate import BUSY, DONE, ITS_DATA, MISFIT, THERE, Gate, Record
+from gradarray.compiler.gate import Gate, Record
+from gradarray.compiler.gate_text import BUSY, DONE, ITS_DATA, MISFIT, THERE
 from gradarray.compiler.objects import ALIGNED, CONTIGUOUS, slots
 
 native_objects = pytest.mark.skipif(slots() is None, reason="another interpreter's objects")

@@ -140,11 +140,11 @@ class Entry:
         x = w.let(f"load {kind}, ptr {self._pointer(s.of, [])}")
         bad = w.let(f"icmp ne {kind} {x}, 0")
         tag = bad[1:]
-        w.put(f"br i1 {bad}, label %alarm_{tag}, label %calm_{tag}")
+        w.choose(bad, f"alarm_{tag}", f"calm_{tag}")
         w.label(f"alarm_{tag}")
         to, kind = self._pointer(s.to, []), stored(s.to.buffer.dtype)
         w.put(f"store atomic {kind} 1, ptr {to} monotonic, align {s.to.buffer.dtype.itemsize}")
-        w.put(f"br label %calm_{tag}")
+        w.go(f"calm_{tag}")
         w.label(f"calm_{tag}")
 
     def _share(self, s: Loop) -> None:
@@ -192,31 +192,31 @@ class Entry:
             for name in ("head", "test", "turn", "body", "end", "over", "out")
         )
         before = w.block
-        w.put(f"br label %{head}")
+        w.go(head)
         w.label(head)
         phi = len(w.lines)
         self.vars[s.var] = i
-        w.put(f"br label %{test}")
+        w.go(test)
         w.label(test)
         self._statements(s.test)
         going = w.let(f"load i8, ptr {self._pointer(s.going, [])}, align 1")
         going = w.let(f"icmp ne i8 {going}, 0")
-        w.put(f"br i1 {going}, label %{turn}, label %{end}")
+        w.choose(going, turn, end)
         w.label(turn)
         more = w.let(f"icmp slt i64 {i}, {limit}")
-        w.put(f"br i1 {more}, label %{body}, label %{over}")
+        w.choose(more, body, over)
         w.label(body)
         self._statements(s.body)
         w.put(f"{after} = add nuw nsw i64 {i}, 1")
         w.lines.insert(phi, f"  {i} = phi i64 [ 0, %{before} ], [ {after}, %{w.block} ]")
-        w.put(f"br label %{head}")
+        w.go(head)
         w.label(over)
         if s.status is not None:
             w.put(f"store i64 {limit}, ptr {self._pointer(s.status, [])}, align 8")
-        w.put(f"br label %{end}")
+        w.go(end)
         w.label(end)
         w.put(f"store i64 {i}, ptr {self._pointer(s.count, [])}, align 8")
-        w.put(f"br label %{out}")
+        w.go(out)
         w.label(out)
         self.inside = outside
 
@@ -231,7 +231,7 @@ class Entry:
         for n, body in enumerate(s.bodies):
             w.label(f"case_{tag}_{n}")
             self._statements(body)
-            w.put(f"br label %join_{tag}")
+            w.go(f"join_{tag}")
         w.label(f"join_{tag}")
 
     def _check(self, s: Check) -> None:

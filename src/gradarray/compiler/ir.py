@@ -124,6 +124,17 @@ class Writer:
             return ""
         return self.let(f"call {kind} @{function}({given})")
 
+    def go(self, to: str) -> None:
+        self.put(f"br label %{to}")
+
+    def choose(self, condition: str, yes: str, no: str) -> None:
+        self.put(f"br i1 {condition}, label %{yes}, label %{no}")
+
+    def field(self, base: str, at: int, kind: str = "ptr") -> str:
+        """What lies so many bytes behind an address."""
+        place = self.let(f"getelementptr i8, ptr {base}, i64 {at}")
+        return self.let(f"load {kind}, ptr {place}")
+
     def kernel(self, params: str) -> str:
         """The function whole; `Module.kernel` puts in its name."""
         self.put("ret void")
@@ -204,12 +215,12 @@ class Loop:
         tag = self.i[1:]
         self.head, self.body, self.end = f"head_{tag}", f"body_{tag}", f"end_{tag}"
         self.before = w.block
-        w.put(f"br label %{self.head}")
+        w.go(self.head)
         w.label(self.head)
         self.at = len(w.lines)
         self.going = w.name("g")
         w.put(f"{self.going} = icmp slt i64 {self.i}, {self.extent}")
-        w.put(f"br i1 {self.going}, label %{self.body}, label %{self.end}")
+        w.choose(self.going, self.body, self.end)
         w.label(self.body)
         return self.i
 
@@ -217,7 +228,7 @@ class Loop:
         w = self.w
         after = w.let(f"add nuw nsw i64 {self.i}, {self.step}")
         last = w.block
-        w.put(f"br label %{self.head}")
+        w.go(self.head)
         phis = [
             f"  {self.i} = phi i64 [ {self.start}, %{self.before} ], [ {after}, %{last} ]"
         ]
@@ -272,13 +283,13 @@ def _rare(w: Writer, x: Expr, known: dict[Expr, str], lanes: int) -> str:
     if lanes > 1:
         asked = w.call("i1", f"llvm.vector.reduce.or.v{lanes}i1", [(truth, condition)])
     tag, before = w.name("r")[1:], w.block
-    w.put(f"br i1 {asked}, label %rare_{tag}, label %on_{tag}")
+    w.choose(asked, f"rare_{tag}", f"on_{tag}")
     w.label(f"rare_{tag}")
     # What is written here is known here only.
     (other,) = compute(w, [x.args[2]], known, lanes)
     other = w.let(f"select {truth} {condition}, {kind} {other}, {kind} {usual}")
     last = w.block
-    w.put(f"br label %on_{tag}")
+    w.go(f"on_{tag}")
     w.label(f"on_{tag}")
     return w.let(f"phi {kind} [ {usual}, %{before} ], [ {other}, %{last} ]")
 

@@ -18,16 +18,17 @@ import numpy as np
 from .. import tree
 from ..array import GradArray, wrap
 from .arguments import is_dynamic
-from .call import Call, Reads, Unusual, gate_of
-from .gate import DONE
-from .ir import ATTRIBUTES
+from .call import Call, Unusual, gate_of
+from .gate_text import DONE
+from .ir import ATTRIBUTES, Writer
 from .machine import Loaded, for_good, object_code
 from .memory import View
 from .native import LONG, Native
+from .reads import Reads
 from .record import Output, Recorded, Slot
 from .rows import Rows
 
-HEAD, INPUT, OUTPUT = 3, 8, 3  # words of a plan of moves, of an input, of an output
+HEAD, INPUT, OUTPUT = 3, 7, 3  # words of a plan of moves, of an input, of an output
 
 
 class Many:
@@ -139,9 +140,8 @@ class Many:
             in_place = order is None and step == row
             copy = None if in_place else np.empty(size * row + 8, np.uint8)
             moves[at : at + INPUT] = (
-                x.__array_interface__["data"][0], step, row, self._index[k],
-                0 if copy is None else copy.ctypes.data, 0 if order is None else order.ctypes.data,
-                first, 0,
+                x.__array_interface__["data"][0], 0 if copy is None else copy.ctypes.data,
+                0 if order is None else order.ctypes.data, first, step, row, self._index[k],
             )  # fmt: skip
             at += INPUT
             held += [x, copy]
@@ -155,7 +155,7 @@ class Many:
             shape = (count, *view.shape) if each else view.shape
             array = arrays[buffer] = np.empty(shape, np.dtype(buffer.dtype.type))
             step = array[0].nbytes if each else 0
-            self._moves[at : at + OUTPUT] = buffer.index, array.ctypes.data, step
+            self._moves[at : at + OUTPUT] = array.ctypes.data, step, buffer.index
             at += OUTPUT
         return arrays
 
@@ -203,14 +203,69 @@ def _has_whole_rows(x: np.ndarray) -> bool:
 @functools.cache
 def _loaded() -> Loaded:
     move = ctypes.cast(ctypes.memmove, ctypes.c_void_p).value or 0
-    return for_good(Loaded(object_code(_TEXT + ATTRIBUTES), ("move",), {"memmove": move}))
+    return for_good(Loaded(object_code(_text() + ATTRIBUTES), ("move",), {"memmove": move}))
 
 
-# Before each batch: the addresses of its rows, or copies of them; where results go.
-_TEXT = """
+def _text() -> str:
+    """Before each batch: the addresses of its rows, or copies of them; where results go."""
+    w = Writer(set())
+    w.label("entry")
+    rows, inputs, outputs = (w.field("%moves", 8 * k, "i64") for k in range(HEAD))
+    before = w.let(f"mul i64 {rows}, %turn")
+
+    def put(index: str, address: str) -> None:
+        w.put(f"store ptr {address}, ptr {w.let(f'getelementptr ptr, ptr %table, i64 {index}')}")
+
+    each = w.loop(inputs)
+    at = each.carry("ptr", w.let(f"getelementptr i64, ptr %moves, i64 {HEAD}"))
+    with each:
+        source, copy, order = (w.field(at, 8 * k) for k in range(3))
+        first, step, size, index = (w.field(at, 8 * k, "i64") for k in range(3, INPUT))
+        first = w.let(f"add i64 {first}, {before}")
+        there = w.let(f"getelementptr i8, ptr {source}, i64 {w.let(f'mul i64 {first}, {step}')}")
+        in_place = w.let(f"icmp eq ptr {copy}, null")
+        copies = w.loop(w.let(f"select i1 {in_place}, i64 0, i64 {rows}"))
+        to = copies.carry("ptr", copy)
+        with copies as k:
+            of = w.let(f"add i64 {first}, {k}")
+            w.put(
+                f"call void @copy(ptr {to}, ptr {source}, i64 {step}, ptr {order}, i64 {of}, "
+                f"i64 {size})"
+            )
+            copies.set(to, w.let(f"getelementptr i8, ptr {to}, i64 {size}"))
+        put(index, w.let(f"select i1 {in_place}, ptr {there}, ptr {copy}"))
+        each.set(at, w.let(f"getelementptr i64, ptr {at}, i64 {INPUT}"))
+    results = w.loop(outputs)
+    at = results.carry("ptr", at)
+    with results:
+        base = w.field(at, 0)
+        step, index = (w.field(at, 8 * k, "i64") for k in range(1, OUTPUT))
+        far = w.let(f"mul i64 {step}, %turn")
+        put(index, w.let(f"getelementptr i8, ptr {base}, i64 {far}"))
+        results.set(at, w.let(f"getelementptr i64, ptr {at}, i64 {OUTPUT}"))
+    w.put("ret void")
+    body = "\n".join(w.lines)
+    return f"{_COPY}\ndefine void @move(ptr %moves, ptr %table, i64 %turn) #0 {{\n{body}\n}}\n"
+
+
+# A row of an array, the one at a place of an order if there is one; sizes that are met often
+# without a call.
+_COPY = """
 declare ptr @memmove(ptr, ptr, i64)
 
-define internal void @copy(ptr %to, ptr %from, i64 %size) #0 {
+define internal void @copy(
+  ptr %to, ptr %source, i64 %step, ptr %order, i64 %at, i64 %size
+) #0 {
+  %plain = icmp eq ptr %order, null
+  br i1 %plain, label %row, label %look
+look:
+  %place = getelementptr i64, ptr %order, i64 %at
+  %number = load i64, ptr %place
+  br label %row
+row:
+  %n = phi i64 [ %at, %0 ], [ %number, %look ]
+  %far = mul i64 %n, %step
+  %from = getelementptr i8, ptr %source, i64 %far
   switch i64 %size, label %many [ i64 4, label %four
                                   i64 8, label %eight ]
 four:
@@ -223,91 +278,6 @@ eight:
   ret void
 many:
   %p = call ptr @memmove(ptr %to, ptr %from, i64 %size)
-  ret void
-}
-
-define void @move(ptr %moves, ptr %table, i64 %turn) #0 {
-  %rows = load i64, ptr %moves
-  %ip = getelementptr i64, ptr %moves, i64 1
-  %inputs = load i64, ptr %ip
-  %op = getelementptr i64, ptr %moves, i64 2
-  %outputs = load i64, ptr %op
-  %begin = getelementptr i64, ptr %moves, i64 3
-  %after = mul i64 %rows, %turn
-  br label %next
-next:
-  %k = phi i64 [ 0, %0 ], [ %k.next, %stored ]
-  %m = phi ptr [ %begin, %0 ], [ %m.next, %stored ]
-  %more = icmp slt i64 %k, %inputs
-  br i1 %more, label %input, label %results
-input:
-  %source = load ptr, ptr %m
-  %p1 = getelementptr i64, ptr %m, i64 1
-  %step = load i64, ptr %p1
-  %p2 = getelementptr i64, ptr %m, i64 2
-  %size = load i64, ptr %p2
-  %p3 = getelementptr i64, ptr %m, i64 3
-  %index = load i64, ptr %p3
-  %p4 = getelementptr i64, ptr %m, i64 4
-  %copy = load ptr, ptr %p4
-  %p5 = getelementptr i64, ptr %m, i64 5
-  %order = load ptr, ptr %p5
-  %p6 = getelementptr i64, ptr %m, i64 6
-  %start = load i64, ptr %p6
-  %first = add i64 %start, %after
-  %none = icmp eq ptr %copy, null
-  br i1 %none, label %there, label %row
-there:
-  %far = mul i64 %first, %step
-  %here = getelementptr i8, ptr %source, i64 %far
-  br label %stored
-row:
-  %r = phi i64 [ 0, %input ], [ %r.next, %found ]
-  %to = phi ptr [ %copy, %input ], [ %to.next, %found ]
-  %left = icmp slt i64 %r, %rows
-  br i1 %left, label %which, label %stored
-which:
-  %at = add i64 %first, %r
-  %plain = icmp eq ptr %order, null
-  br i1 %plain, label %found, label %look
-look:
-  %op1 = getelementptr i64, ptr %order, i64 %at
-  %number = load i64, ptr %op1
-  br label %found
-found:
-  %n = phi i64 [ %at, %which ], [ %number, %look ]
-  %off = mul i64 %n, %step
-  %from = getelementptr i8, ptr %source, i64 %off
-  call void @copy(ptr %to, ptr %from, i64 %size)
-  %to.next = getelementptr i8, ptr %to, i64 %size
-  %r.next = add i64 %r, 1
-  br label %row
-stored:
-  %address = phi ptr [ %here, %there ], [ %copy, %row ]
-  %place = getelementptr ptr, ptr %table, i64 %index
-  store ptr %address, ptr %place
-  %k.next = add i64 %k, 1
-  %m.next = getelementptr i64, ptr %m, i64 8
-  br label %next
-results:
-  %j = phi i64 [ 0, %next ], [ %j.next, %result ]
-  %o = phi ptr [ %m, %next ], [ %o.next, %result ]
-  %again = icmp slt i64 %j, %outputs
-  br i1 %again, label %result, label %end
-result:
-  %i = load i64, ptr %o
-  %q1 = getelementptr i64, ptr %o, i64 1
-  %base = load ptr, ptr %q1
-  %q2 = getelementptr i64, ptr %o, i64 2
-  %stride = load i64, ptr %q2
-  %on = mul i64 %stride, %turn
-  %result.at = getelementptr i8, ptr %base, i64 %on
-  %slot = getelementptr ptr, ptr %table, i64 %i
-  store ptr %result.at, ptr %slot
-  %j.next = add i64 %j, 1
-  %o.next = getelementptr i64, ptr %o, i64 3
-  br label %results
-end:
   ret void
 }
 """
