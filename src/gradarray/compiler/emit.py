@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import routines, sorting
-from .contract import ContractWriter, TurnWriter
+from .contract import ContractWriter
 from .ir import Module, Writer, element, stored, vector
 from .loops import (
     Access,
@@ -30,6 +30,7 @@ from .loops import (
     walk,
 )
 from .nest import NestWriter
+from .squares import TurnWriter
 from .tiny import Tiny, TinyWriter
 
 

@@ -55,6 +55,10 @@ class Expr:
         return show(self)
 
 
+class Unsupported(Exception):
+    """An operation that has no expression."""
+
+
 _known: weakref.WeakValueDictionary[Any, Expr] = weakref.WeakValueDictionary()
 
 

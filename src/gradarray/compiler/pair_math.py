@@ -20,7 +20,7 @@ from ..ops.logical import isfinite, isinf, logical_and, logical_or
 from ..ops.powers import hypot, sqrt
 from ..ops.shape import astype
 from ..ops.trigonometric import arctan2, cos, sin, tan
-from .scalar import Unsupported
+from .expr import Unsupported
 
 MOST = 100  # whole exponents up to this are products, as in NumPy
 

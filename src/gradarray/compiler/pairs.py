@@ -30,10 +30,10 @@ from ..ops.shape import AsTypeGrad, BroadcastToGrad, astype
 from ..record import apply
 from . import dft
 from .abstract import Abstract
+from .expr import Unsupported
 from .loop_ops import ScanGrad, SwitchGrad, WhileGrad
 from .pair_math import Pair, as_pair, complex_of, multiply, real_of, whole
 from .program import Program, Step
-from .scalar import Unsupported
 
 
 def is_complex(x: Any) -> bool:

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..expr import Expr, cast, const, make, select
+from ..expr import Expr, Unsupported, cast, const, make, select
 from ..loops import Access, Alarm, Buffer, Loop, Stretch, Var
 from ..lower import Lowering
 from ..memory import View
 from ..program import Step
 from ..routines import letter, routine
-from ..scalar import Unsupported
 from .points import copied, points
 
 INT = np.dtype(np.int32)

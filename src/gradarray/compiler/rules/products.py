@@ -12,13 +12,12 @@ import numpy as np
 from ...ops.contract import MatMulGrad
 from ...ops.einsum import ContractGrad
 from ..abstract import Abstract
-from ..expr import leaf, make
+from ..expr import Unsupported, leaf, make
 from ..loops import Access, Buffer, Contract, Fill, Gemm, Loop, Nest, Store, Sum, Turn, Var
 from ..lower import SMALL, Lowering, rule
 from ..machine import host
 from ..memory import View
 from ..program import Step
-from ..scalar import Unsupported
 from .blocks import LEAST, MOST, in_blocks
 from .narrow import joined
 from .panels import in_panels, in_row_blocks

@@ -23,12 +23,11 @@ from ...ops.sort import (
 from ...ops.unique import IsInGrad
 from ..abstract import Abstract
 from ..expand import expansion
-from ..expr import cast, const, leaf, make
+from ..expr import Unsupported, cast, const, leaf, make
 from ..loops import Access, Buffer, Loop, Nest, Search, Sort, Store, Var
 from ..lower import Lowering, rule
 from ..memory import View
 from ..program import Step
-from ..scalar import Unsupported
 from ..sorting import key_of, key_type
 from .points import copied, points
 
