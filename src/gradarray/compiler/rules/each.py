@@ -133,7 +133,7 @@ class Each:
 
 def stretch(view: View, how: str) -> Stretch:
     size = 1 + sum((n - 1) * s for n, s in zip(view.shape, view.strides))
-    return Stretch(Access(view.buffer, view.offset, view.outer), size, how)
+    return Stretch(view.start, size, how)
 
 
 def failed(info: Expr) -> Expr:
