@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,27 +16,19 @@ from ..record import pick
 from ..transforms import pull, push
 from ..transforms.batch import Level, base, later_levels
 from ..transforms.steps import BRANCHES, Form
+from ..transforms.whole import Way
 from .abstract import Abstract
 from .body import Body, Changes, spread, with_levels
 from .flow import node_of, step_of
 from .loop_ops import SwitchGrad
 
 
-class Choice:
+class Choice(Way):
     """The plan of a branching node: in each branch the walk goes through that branch."""
 
-    keep: tuple[int, ...] = ()
-    where_saved: dict[int, int] = {}
-
     def __init__(self, index: Any, branches: list[Body], results: list[list[Any]]) -> None:
+        super().__init__()
         self.index, self.branches, self.results = index, branches, results
-        self.pulls = [functools.partial(self._pull, variant) for variant in range(3)]
-
-    def pull(self, variant: int, needed: tuple[bool, ...]) -> Any:
-        return self.pulls[variant]
-
-    def push(self, variant: int, moving: tuple[bool, ...]) -> Any:
-        return functools.partial(self._push, variant)
 
     def emit(self) -> tuple[Any, ...]:
         """The step; its operands are what any of the branches uses."""
@@ -84,7 +75,7 @@ class Choice:
             for k, v in enumerate(values)
         ]
 
-    def _pull(self, variant: int, node: Any, bars: Any) -> tuple[Any, ...]:
+    def _pull(self, variant: int, node: Any, y_bar: Any) -> tuple[Any, ...]:
         parents = node.parents
         ends = [*self.leaves, *parents[len(self.leaves) :]]
 
@@ -97,7 +88,7 @@ class Choice:
             arrived = pull.sweep(branch.order(seeds), seeds, variant)
             return [arrived.get(end, seeds.get(end)) for end in ends]
 
-        return tuple(self.walked(ChoiceWalk(variant, bars), through))
+        return tuple(self.walked(ChoiceWalk(variant, y_bar), through))
 
     def _push(self, variant: int, node: Any, x_dots: Any) -> Any:
         leaves = self.leaves

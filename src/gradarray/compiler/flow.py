@@ -24,6 +24,7 @@ from ..record import pick
 from ..transforms import pull, push
 from ..transforms.batch import Level, base, later_levels
 from ..transforms.checkpoint import RecomputedGrad
+from ..transforms.whole import Way
 from .abstract import Abstract
 from .body import Body, from_stacked, is_cheap, spread, stacked_base, with_levels
 from .hoist import Product, products_of
@@ -67,33 +68,27 @@ class LoopBody(Body):
         return known
 
 
-class Run:
+class Run(Way):
     """A loop over a body: the plan of its node, from which further loops are derived.
 
     `carry` are inputs of the body, `leaves` what they are on its graph; `results` are the next
     carry, and then what is stacked: handles where the body was recorded, else raw values.
     """
 
-    keep: tuple[int, ...] = ()
-    where_saved: dict[int, int] = {}
-
     def __init__(
         self, body: LoopBody, carry: list[Abstract], leaves: list[Any], results: list[Any],
         reverse: bool, until: bool = False,
     ) -> None:  # fmt: skip
+        super().__init__()
         self.body, self.carry, self.leaves, self.results = body, carry, leaves, results
         self.reverse, self.until = reverse, until
         self.node: Any = None
         self.along: list[Grad] = []  # leaves of what is stacked
         self.ends: list[Grad] = []  # what stands for arrays outside: leaves, or their own nodes
-        self.pulls = [functools.partial(self._pull, variant, None) for variant in range(3)]
         body.leaves.update((leaf, v) for leaf, v in zip(leaves, carry) if leaf is not None)
 
     def pull(self, variant: int, needed: tuple[bool, ...]) -> Any:
-        return functools.partial(self._pull, variant, needed)
-
-    def push(self, variant: int, moving: tuple[bool, ...]) -> Any:
-        return functools.partial(self._push, variant)
+        return functools.partial(self._pull, variant, needed=needed)
 
     # As a step ------------------------------------------------------------------------------------
 
@@ -192,17 +187,17 @@ class Run:
     # The reverse walk -----------------------------------------------------------------------------
 
     def _pull(
-        self, variant: int, needed: tuple[bool, ...] | None, node: Any, bars: Any
+        self, variant: int, node: Any, y_bar: Any, needed: tuple[bool, ...] | None = None
     ) -> tuple[Any, ...]:
         body = self.body
         parents = node.parents
         wanted = needed or tuple(p is not None for p in parents)
-        walk = Walk(body, variant, bars)
+        walk = Walk(body, variant, y_bar)
         n, after = len(self.leaves), len(self.leaves) + len(self.along)
         moving = [k for k in range(n) if self.leaves[k] is not None]
         entered = {
             k: walk.entering(c, k >= n)
-            for k, c in enumerate(bars)
+            for k, c in enumerate(y_bar)
             if (k in moving if k < n else not is_zero(c))
         }
         with body.recording():
@@ -396,21 +391,10 @@ def unbounded(walk: Walk, results: list[Any], of: Run) -> Any:
     return values, [wrap(v, GradArray, node and pick(node, k)) for k, v in enumerate(values)]
 
 
-class Unbounded:
+class Unbounded(Way):
     """The plan of a node that cannot be gone through."""
 
-    keep: tuple[int, ...] = ()
-    where_saved: dict[int, int] = {}
-
-    def __init__(self) -> None:
-        self.pulls = [self.refuse] * 3
-
-    def pull(self, variant: int, needed: tuple[bool, ...]) -> Any:
-        return self.refuse
-
-    push = pull
-
-    def refuse(self, *args: Any) -> Any:
+    def refuse(self, *args: Any, **named: Any) -> Any:
         raise GraphError(
             message(
                 "while_loop",
@@ -418,6 +402,8 @@ class Unbounded:
                 "Give max_steps=, the most steps it may take.",
             )
         )
+
+    _pull = _push = refuse
 
 
 def node_of(
