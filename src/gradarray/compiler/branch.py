@@ -19,7 +19,7 @@ from ..transforms.steps import BRANCHES, Form
 from ..transforms.whole import Way
 from .abstract import Abstract
 from .body import Body, Changes, spread, with_levels
-from .flow import node_of, step_of
+from .flow import form_of, node_of, step_of
 from .loop_ops import SwitchGrad
 
 
@@ -50,7 +50,7 @@ class Choice(Way):
                 here[x] if x in here else branch.input(x[0].shape, x[0].dtype) for x in around
             ]
             programs.append(branch.program(places, steps, row))
-        forms = [_form(y) for y in raw[0]]
+        forms = [form_of(y) for y in raw[0]]
         operands = [self.index, *[x for x, _ in around]]
         step = step_of(SwitchGrad, operands, {"branches": tuple(programs)})
         return mode.trace.append(step, forms)
@@ -145,11 +145,6 @@ class ChoiceWalk:
         if c is None or not self.recorded:
             return c
         return base(spread(c if isinstance(c, GradArray) else wrap(c), self.levels))
-
-
-def _form(y: Any) -> tuple[tuple[int, ...], Any]:
-    y = y if type(y) is Abstract else np.asarray(y)
-    return y.shape, y.dtype
 
 
 def choose(

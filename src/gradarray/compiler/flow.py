@@ -19,7 +19,7 @@ import numpy as np
 from ..algebra import RECORDED_SWEEP
 from ..array import GradArray, wrap
 from ..errors import GraphError, message, user_line
-from ..graph import Grad, mode, next_seq
+from ..graph import Grad, mode
 from ..record import pick
 from ..transforms import pull, push
 from ..transforms.batch import Level, base, later_levels
@@ -117,8 +117,8 @@ class Run(Way):
         sums = tuple(k for k, v in enumerate(self.carry) if v in body.totals)
         operands = [*starts, *stacks, *[body.sources[v] for v in around]]
         params: dict[str, Any] = {"body": self.program, "carry": len(self.carry)}
-        forms = [_form(v) for v in self.carry]
-        stacked = [_form(y, body.length) for y in self.raw[len(self.carry) :]]
+        forms = [form_of(v) for v in self.carry]
+        stacked = [form_of(y, body.length) for y in self.raw[len(self.carry) :]]
         if cond is not None:
             params = {"cond": cond, **params, "length": body.length}
             forms.append(((), np.dtype(np.int64)))
@@ -249,7 +249,7 @@ class Run(Way):
         dots: dict[int, Any] = {}
         for k, dot in enumerate(x_dots[:after]):
             if k < n and dot is None and self.leaves[k] is not None:
-                dot = np.zeros(*_form(self.carry[k]))
+                dot = np.zeros(*form_of(self.carry[k]))
             if dot is not None:
                 dots[k] = walk.entering(dot, k >= n)
         around = [None if dot is None else walk.entering(dot, False) for dot in x_dots[after:]]
@@ -314,7 +314,7 @@ class Walk:
     def leaving(self, c: Any, like: Abstract | None = None) -> Any:
         if c is None:
             assert like is not None
-            c = np.zeros(*_form(like))
+            c = np.zeros(*form_of(like))
         return base(self._full(c)) if self.recorded else c
 
     def zero(self, shape: Any, dtype: Any) -> Any:
@@ -382,7 +382,7 @@ def unbounded(walk: Walk, results: list[Any], of: Run) -> Any:
         *[body.sources[v] for v in around],
     ]
     values = mode.trace.append(
-        step_of(UnboundedGrad, operands, params), [_form(v) for v in walk.carry]
+        step_of(UnboundedGrad, operands, params), [form_of(v) for v in walk.carry]
     )
     if not walk.recorded:
         return values, []
@@ -410,18 +410,7 @@ def node_of(
     op: type[RecomputedGrad], parents: tuple[Any, ...], values: Sequence[Any], plan: Any
 ) -> Any:
     """The node of several results; None where nothing it comes from needs a derivative."""
-    if all(p is None for p in parents):
-        return None
-    node: Any = op()
-    node.parents = parents
-    node.saved = ()
-    node.params = {}
-    node.metas = ([(v.shape, v.dtype) for v in values],)
-    node.form = None
-    node.plan = plan
-    node.random, node.inner = [], True
-    node.seq = next_seq()
-    return node
+    return None if all(p is None for p in parents) else op.made(parents, (), values, plan)
 
 
 def step_of(op: type[Grad], operands: Sequence[Any], params: dict[str, Any]) -> Step:
@@ -441,6 +430,7 @@ def is_zero(c: Any) -> bool:
     return isinstance(data, (np.ndarray, np.generic)) and not np.any(data)
 
 
-def _form(y: Any, length: int | None = None) -> tuple[tuple[int, ...], Any]:
+def form_of(y: Any, length: int | None = None) -> tuple[tuple[int, ...], Any]:
+    """Shape and dtype of a value, or of one for each of so many steps."""
     y = y if type(y) is Abstract else np.asarray(y)
     return (y.shape if length is None else (length, *y.shape)), y.dtype
