@@ -292,7 +292,7 @@ class Version:
             raise ValueError(message("show", f"{what!r} is none of {kinds}."))
         if self.eager:
             return "It runs op by op: a result is on a graph that was walked inside."
-        run = (self._run._run if isinstance(self._run, Checked) else self._run).whole()
+        run = self._run.whole()
         inputs = [
             example(v) if slot.handle is None or slot.gradient else read(slot, ())
             for slot, v in self.recorded.reads
@@ -309,7 +309,7 @@ class Version:
                     "Return x.detach(), or call it once inside ga.no_grad().",
                 )
             )
-        run = (self._run._run if isinstance(self._run, Checked) else self._run).whole()
+        run = self._run.whole()
         values = [
             None if slot.handle is None else read(slot, ()) for slot, _ in self.recorded.reads
         ]
