@@ -23,7 +23,6 @@ from .gate import Gate, Record
 from .memory import View
 from .native import LONG, Native, Work
 from .objects import slots
-from .pair_math import complex_of
 from .reads import WRITTEN, Reads, plain
 from .record import Output, Recorded, Slot
 
@@ -235,9 +234,7 @@ class _Written(Reads):
                 made[at] = known
                 continue
             name = made[at] = by_buffer[view.buffer] = self.fresh()
-            dtype, form = plain(view.buffer.dtype), view.shape
-            if self.native.kinds[at] == "c":  # whose parts lie side by side
-                dtype, form = complex_of(dtype), form[:-1]
+            form, dtype = self.native.form(at)
             record = Record(view.buffer.index, shape=form, dtype=dtype)
             if form or dtype.kind == "b":  # NumPy's truth values are two objects for all
                 shape, kind = self.name(form), self.name(dtype)

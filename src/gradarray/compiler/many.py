@@ -55,9 +55,9 @@ class Many:
             for k, (slot, _) in enumerate(recorded.reads) if slot.handle is None
         }  # fmt: skip
         self._forms = {k: (leaves[k].shape, leaves[k].dtype) for k in self._leaves}
-        self._views = self._made()
+        self._made = self._outputs()
         self._moves = np.zeros(
-            HEAD + INPUT * len(self._index) + OUTPUT * len(self._views), np.int64
+            HEAD + INPUT * len(self._index) + OUTPUT * len(self._made), np.int64
         )
         self._gate = gate_of(
             native, call.work, reads.records, 0, _loaded().addresses["move"],
@@ -85,15 +85,15 @@ class Many:
             if isinstance(x, GradArray) or (type(x) is Output and x.at in places):
                 raise Unusual
 
-    def _made(self) -> dict[Any, tuple[View, bool]]:
-        """The arrays that are made anew, by their buffers; is there one for each batch?"""
+    def _outputs(self) -> dict[Any, tuple[int, bool]]:
+        """The outputs that are made anew, by their buffers; is there one for each batch?"""
         outputs = self._native.lowering.outputs
         kept = {x.at for x in self._recorded.result if type(x) is Output}
-        found: dict[Any, tuple[View, bool]] = {}
+        found: dict[Any, tuple[int, bool]] = {}
         for at, view in enumerate(outputs):
             if isinstance(view, View) and at not in self._native.places:
-                _, each = found.get(view.buffer, (view, False))
-                found[view.buffer] = view, each or at in kept
+                _, each = found.get(view.buffer, (at, False))
+                found[view.buffer] = at, each or at in kept
         return found
 
     def __call__(self, rows: Rows, stop: np.ndarray | None = None) -> tuple[int, Any]:
@@ -121,7 +121,7 @@ class Many:
     def _give(self, rows: Rows) -> list[Any] | None:
         """Where batches come from; None if their form is another."""
         moves, size = self._moves, rows.size
-        moves[:HEAD] = size, len(self._index), len(self._views)
+        moves[:HEAD] = size, len(self._index), len(self._made)
         held: list[Any] = [rows.order]
         at = HEAD
         for k, x in zip(self._leaves, rows.arrays, strict=True):
@@ -151,9 +151,9 @@ class Many:
         """Memory for what is made: for each batch, or for the last one."""
         at = HEAD + INPUT * len(self._index)
         arrays = {}
-        for buffer, (view, each) in self._views.items():
-            shape = (count, *view.shape) if each else view.shape
-            array = arrays[buffer] = np.empty(shape, np.dtype(buffer.dtype.type))
+        for buffer, (output, each) in self._made.items():
+            shape, dtype = self._native.form(output)
+            array = arrays[buffer] = np.empty((count, *shape) if each else shape, dtype)
             step = array[0].nbytes if each else 0
             self._moves[at : at + OUTPUT] = array.ctypes.data, step, buffer.index
             at += OUTPUT
@@ -164,7 +164,7 @@ class Many:
         if not isinstance(view, View):
             return view
         array = arrays[view.buffer]
-        return array[-1] if self._views[view.buffer][1] and not each else array
+        return array[-1] if self._made[view.buffer][1] and not each else array
 
     def _bind(self, arrays: dict[Any, np.ndarray]) -> None:
         """State and gradients, as they are after the last batch."""

@@ -23,6 +23,7 @@ from .loops import Buffer
 from .lower import Host
 from .machine import Loaded, host, object_code, object_name
 from .memory import View
+from .pair_math import complex_of
 from .parallel import in_chunks
 from .program import Program
 
@@ -229,6 +230,14 @@ class Native:
             else:
                 out.append(view)
         return out
+
+    def form(self, at: int) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape and dtype of an output that is made anew, as who called it has it."""
+        view = self.lowering.outputs[at]
+        dtype = np.dtype(view.buffer.dtype.type)
+        if self.kinds[at] == "c":  # whose parts lie side by side
+            return view.shape[:-1], complex_of(dtype)
+        return view.shape, dtype
 
     def fill(self, work: Work, inputs: Sequence[Any]) -> None:
         """Give the step its inputs, and memory for its results."""
