@@ -218,7 +218,6 @@ def test_complex_numbers(entries, kind):
             np.testing.assert_allclose(eager[name], other[name], 0, 42 * 16 * 100 * eps)
 
 
-
 def test_a_step_of_ones_own_that_draws(entries):
     runs = []
     for eagerly in (True, False):
@@ -448,3 +447,27 @@ def test_rows_of_another_form_are_not_run():
         assert many(Rows([x, y], None, 0, size, 2))[0] == 0
     equal(before, weights(model))
     assert many(Rows([X, Y], None, 0, 30, 2))[0] == 2
+
+
+def test_another_thread_that_predicts_meanwhile(monkeypatch):
+    """It comes in where an entry of the same model is prepared, and takes batches one by one."""
+    model, outer, inner = small(), Many._results, []
+    model.eval()
+    model.predict(X, batch_size=16)
+
+    def beside():
+        inner.append(model.predict(2 * X, batch_size=16))
+
+    def results(self, count):
+        if not inner:
+            thread = threading.Thread(target=beside)
+            monkeypatch.setattr(Many, "_results", outer)
+            thread.start()
+            thread.join()
+        return outer(self, count)
+
+    monkeypatch.setattr(Many, "_results", results)
+    found = model.predict(X, batch_size=16)
+    monkeypatch.setattr(Many, "_results", outer)
+    assert (found == model.predict(X, batch_size=16)).all()
+    assert (inner[0] == model.predict(2 * X, batch_size=16)).all()

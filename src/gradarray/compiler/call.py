@@ -101,7 +101,7 @@ def gate_of(
     flag, status = native.lowering.flag, native.lowering.status
     parts = native.ways(work)
     gate = Gate(
-        records, given, arena, table,
+        records, given, work.busy.ctypes.data, arena, table,
         [ctypes.cast(part, ctypes.c_void_p).value or 0 for part in parts],
         0 if flag is None else arena + flag.offset,
         native.addresses[count] if len(native.addresses) > count else 0,

@@ -76,13 +76,14 @@ class _Method(ctypes.Structure):
 class Gate:
     """A way into a step: `call(*arrays)` answers DONE, NAN, MISFIT or BUSY.
 
+    `busy`: where the word lies that is not 0 while the memory is in use, by this gate or another.
     `turns` of the plan is how many turns an entry has, `turn` how many it did, which is fewer
     where it does not answer DONE or the word at `stop` is not 0; before each turn
     `before(moves, table, turn)` is called.
     """
 
     def __init__(
-        self, records: Sequence[Record], arguments: int, arena: int, table: int,
+        self, records: Sequence[Record], arguments: int, busy: int, arena: int, table: int,
         parts: Sequence[int], flag: int, commit: int, release: bool, status: int = 0,
         before: int = 0, moves: int = 0,
     ) -> None:  # fmt: skip
@@ -92,7 +93,7 @@ class Gate:
         self._parts = np.array(parts or [0], np.int64)
         self._held = np.zeros(max(len(records), 1), np.int64)
         self.plan = np.array([
-            0, release, arguments, len(records), self._records.ctypes.data, arena, table,
+            busy, release, arguments, len(records), self._records.ctypes.data, arena, table,
             self._parts.ctypes.data, len(parts), flag, commit, id(None), id(np.ndarray),
             self._held.ctypes.data, status, 1, 0, before, moves, 0, 0,
         ], np.int64)  # fmt: skip

@@ -47,7 +47,8 @@ def text() -> str:
     w = _Writer(set())
     w.label("entry")
     w.put(f"%plan = load ptr, ptr {w.let(f'getelementptr i8, ptr %self, i64 {DATA}')}")
-    w.choose(w.same(w.plan("busy", "i64"), "0", "i64"), "free", "busy")
+    busy = w.plan("busy")  # where the word lies
+    w.choose(w.same(w.let(f"load i64, ptr {busy}"), "0", "i64"), "free", "busy")
     w.label("free")
     w.need(w.same(w.plan("arguments", "i64"), "%count", "i64"), "start")
     number, records = w.plan("count", "i64"), w.plan("records")
@@ -179,12 +180,12 @@ def _each_held(w: _Writer, name: str, held: str, number: str, function: str, bef
 
 def _run(w: _Writer, arena: str, table: str, release: str, held: str, number: str) -> None:
     w.label("ready")
-    turns = w.plan("turns", "i64")
+    turns, busy = w.plan("turns", "i64"), w.plan("busy")
     several = w.let(f"icmp sgt i64 {turns}, 1")
     long = w.let(f"or i1 {release}, {several}")  # other code of Python may run meanwhile
     w.choose(long, "leave", "turns")
     w.label("leave")
-    w.put("store i64 1, ptr %plan")
+    w.put(f"store i64 1, ptr {busy}")
     _each_held(w, "hold", held, number, "Py_IncRef", "leave")
     w.go("turns")
     w.label("turns")
@@ -282,7 +283,7 @@ def _run(w: _Writer, arena: str, table: str, release: str, held: str, number: st
     w.choose(long, "drop_", "over")
     w.label("drop_")
     _each_held(w, "drop", held, number, "Py_DecRef", "drop_")
-    w.put("store i64 0, ptr %plan")
+    w.put(f"store i64 0, ptr {busy}")
     w.go("over")
     w.label("over")
     w.choose(calm, "calm", "stopped")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,6 +64,7 @@ class Many:
             native, call.work, reads.records, 0, _loaded().addresses["move"],
             self._moves.ctypes.data,
         )  # fmt: skip
+        self._free = threading.Lock()
         self.long = native.cost.seconds > LONG
 
     def _check(self) -> None:
@@ -99,20 +101,22 @@ class Many:
     def __call__(self, rows: Rows, stop: np.ndarray | None = None) -> tuple[int, Any]:
         """Run batches until one does not fit, or the word `stop` is not 0: how many were run, and
         what the function returned, each array with the batches along a new first axis."""
-        call, gate = self._call.gate, self._gate
-        assert call is not None
-        held = self._give(rows)
-        if held is None or call.plan[0]:
-            return 0, None  # otherwise laid out, or under way in another thread
+        if not self._free.acquire(blocking=False):
+            return 0, None  # under way in another thread
+        try:
+            return self._run(rows, stop)
+        finally:
+            self._free.release()
+
+    def _run(self, rows: Rows, stop: np.ndarray | None) -> tuple[int, Any]:
+        gate, held = self._gate, self._give(rows)
+        if held is None:
+            return 0, None
         arrays = self._results(rows.count)
         gate.set("turns", rows.count)
         gate.set("turn", 0)
         gate.set("stop", 0 if stop is None else stop.ctypes.data)
-        call.plan[0] = 1  # the memory is in use
-        try:
-            answer = gate.call()
-        finally:
-            call.plan[0] = 0
+        answer = gate.call()
         done = gate.get("turn")
         if answer == DONE and done:
             self._bind(arrays)

@@ -310,7 +310,7 @@ class Work:
         self.arena, self.table = arena, table
         self.addresses = arena.ctypes.data, table.ctypes.data
         self.given: dict[int, Any] = {}
-        self.failed = np.zeros(1, np.int64)
+        self.busy, self.failed = np.zeros(1, np.int64), np.zeros(1, np.int64)
 
 
 def _cut(items: Sequence[Any]) -> list[Any]:
