@@ -12,7 +12,7 @@ PACKAGE = ROOT / "src" / "gradarray"
 LAYERS = [
     {"errors", "namespace", "tree", "types", "lazy", "graph", "array", "registry", "choices"}
     | {"algebra", "complaints", "custom", "plan", "project", "record", "short", "written"}
-    | {"protocols"}
+    | {"protocols", "loaded"}
     | {"standard", "dtypes", "dlpack"},
     {"ops"},
     {"transforms", "random", "linalg", "fft", "special"},

@@ -20,7 +20,7 @@ GradArray([2., 4.], dtype=float64)
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import fft, linalg, namespace, protocols, random, special, tree
+from . import fft, linalg, loaded, namespace, protocols, random, special, tree
 from .algebra import Elementwise, Linear, Multilinear, Reduction
 from .array import GradArray
 from .choices import set_subgradient

@@ -6,6 +6,7 @@ import functools
 import linecache
 import os
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,14 @@ def message(op: str, what: str, mend: str = "") -> str:
         text += f" {mend}"
     line = user_line()
     return f"{text}\n  at {line}" if line else text
+
+
+def warn(text: str) -> None:
+    """A UserWarning of the innermost line outside the package: once for each, unless asked else."""
+    frame, level = sys._getframe(1), 2
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, stacklevel=level)
 
 
 def part_of(outer: Any, inner: Any) -> str:

@@ -241,7 +241,6 @@ class _Writer:
             lines.append(f"if {unlike}: v{k} = kept_constant(v{k}, v{k} is {self.names[k]}, y)")
         return [indent + line for line in [*lines, *plan.filling(number)]]
 
-
     def ignores(self, k: int) -> bool:
         """Does a Python number at k change neither the shape nor the dtype of a float?
 

@@ -298,8 +298,9 @@ def test_a_python_loop_that_is_too_long_is_told(monkeypatch: pytest.MonkeyPatch)
             x = ga.sin(x) * x
         return x
 
-    with pytest.warns(UserWarning, match="ga.scan"):
+    with pytest.warns(UserWarning, match="ga.scan") as told:
         ga.compile(f)(S)
+    assert {one.filename for one in told} == {__file__}
 
 
 def test_a_number_of_the_step_that_is_read_unrolls_the_loop() -> None:

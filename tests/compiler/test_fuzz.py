@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,25 @@ def test_random_functions_agree(first: int) -> None:
     failures = [why for why in found if why]
     assert not failures, "\n\n".join(failures[:3])
     assert tally.agreed >= EACH / 2 and tally.refused <= EACH / 5
+
+
+def test_ctrl_c_ends_it_with_the_seed_and_what_was_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pressed(seed: int, tally: Tally) -> str:
+        if seed == 20002:
+            os.kill(os.getpid(), signal.SIGINT)
+        return fuzz(seed, tally)
+
+    script = importlib.import_module("gradarray.testing.fuzz.__main__")
+    monkeypatch.setattr(script, "fuzz", pressed)
+    monkeypatch.setattr("sys.argv", ["fuzz", "--seed", "20000", "--count", "9"])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert script.main() == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "stopped at seed 20002; 2 functions of" in capsys.readouterr().out
 
 
 def test_one_pass_fewer_computes_the_same() -> None:

@@ -1,6 +1,8 @@
 """Threads: any number gives the same bits, a fork leaves none behind, and callers do not meet."""
 
 import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.compiler import loops, pool
+from gradarray.compiler import bounds, loops, pool
 from gradarray.compiler.expr import leaf, make
 from gradarray.compiler.loops import Access, Buffer, Gemm, Nest, Store, Sum, Var
 from gradarray.compiler.parallel import in_chunks
@@ -196,6 +198,41 @@ def test_a_forked_child_works():
         assert np.array_equal(step(x)[1].numpy(), expected[1])
 
 
+FORKS = """
+import os, signal, sys, threading
+import numpy as np, gradarray as ga
+def compiled(k):
+    return ga.compile(lambda x: ga.sin(x) * float(k) + ga.tanh(x @ x.T).sum())(np.ones((5, 5)))
+going = True
+def on():
+    k = 1
+    while going:
+        compiled(k := k + 1)
+compiled(0)
+thread = threading.Thread(target=on, daemon=True)
+thread.start()
+for k in range(10):
+    child = os.fork()
+    if not child:
+        signal.alarm(20)  # a child that hangs ends by this
+        same = np.array_equal(ga.compile(lambda x: x * 2.0 + k)(np.ones(3)).numpy(), [2.0 + k] * 3)
+        os._exit(not same)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+going = False
+thread.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_waits_for_what_another_thread_compiles():
+    env = {**os.environ, "GRADARRAY_CACHE": "off"}
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS], env=env, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, "")
+
+
 # The cut ------------------------------------------------------------------------------------------
 
 
@@ -216,7 +253,7 @@ def test_chunks_touch_what_the_statement_touched():
     product.a, product.b, product.c = (Access(Buffer(k, np.dtype("f8"))) for k in
                                        (5003 * m, m * 600, 5003 * 600))  # fmt: skip
     cut = in_chunks([nest, product])
-    loops.check(cut)
+    bounds.check(cut)
     assert sum(isinstance(s, loops.Loop) for s in cut) == 2
 
     def touched(body: list[Any], buffer: Buffer) -> np.ndarray:

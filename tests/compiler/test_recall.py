@@ -1,8 +1,10 @@
 """Programs that were lowered before: found by what their code depends on, and by nothing less."""
 
 import os
+import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.compiler import passes, recall
+from gradarray import loaded
+from gradarray.compiler import cache, passes, recall
 from gradarray.compiler.native import Native
 from gradarray.compiler.record import record
 
@@ -79,6 +82,67 @@ def test_what_is_not_the_library_s_has_no_name():
     assert key(lambda x: Mine.apply(x), X) is None
 
 
+def test_a_class_that_bears_the_name_of_another_has_no_name():
+    class SinGrad(ga.Elementwise):
+        forward = staticmethod(lambda x: 2 * x)
+        partials = (2.0,)
+
+    SinGrad.__module__ = "gradarray.ops.trigonometric"
+    assert key(lambda x: SinGrad.apply(x), X) is None
+    SinGrad.__qualname__ = "SinGrad"
+    assert key(lambda x: SinGrad.apply(x), X) is None
+    assert key(ga.sin, X) is not None
+
+
+def test_the_sign_of_a_nan_counts():
+    nan = np.copysign(np.nan, -1.0)
+    assert np.signbit(nan) and not np.signbit(np.nan)
+    words = {recall._Words({}).word(float(x)) for x in (nan, np.nan, 0.0, -0.0)}
+    words |= {recall._Words({}).word(complex(0.0, x)) for x in (nan, np.nan, 0.0, -0.0)}
+    assert len(words) == 8
+
+
+def library(monkeypatch: pytest.MonkeyPatch, root: Path) -> str | None:
+    monkeypatch.setattr(recall, "__file__", str(root / "compiler" / "recall.py"))
+    return recall._library.__wrapped__()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no dates of entries here")
+def test_every_change_of_the_library_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loaded, "at", float("inf"))
+    root = tmp_path / "library"
+    (root / "compiler").mkdir(parents=True)
+    file = root / "compiler" / "one.py"
+    file.write_text("x = 1\n")
+    found = [library(monkeypatch, root)]
+    dates = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    time.sleep(0.05)  # the clock of files ticks
+    file.write_text("x = 2\n")
+    os.utime(file, ns=dates)  # as an archive's files have, of whatever version
+    found.append(library(monkeypatch, root))
+    (root / "two.py").write_text("")
+    found.append(library(monkeypatch, root))
+    monkeypatch.setattr(np, "__version__", "another")
+    found.append(library(monkeypatch, root))
+    assert None not in found and len(set(found)) == 4
+
+
+def test_a_library_that_is_not_known_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    p = program(lambda x: x * 2.0 + 1.0, X)
+    assert library(monkeypatch, tmp_path / "not there") is None  # in an archive
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "compiled.pyc").write_bytes(b"")
+    assert library(monkeypatch, tmp_path / "only") is None
+    monkeypatch.undo()
+    monkeypatch.setattr(recall, "enabled", True)
+    monkeypatch.setattr(loaded, "at", 0.0)  # what runs here is what was there before
+    monkeypatch.setattr(recall, "_library", recall._library.__wrapped__)
+    assert recall.key(p, 0, {}) is None
+    np.testing.assert_array_equal((Native(p)([X.numpy()]) or [])[0], 2 * X.numpy() + 1)
+
+
 def test_a_loop_is_known_by_its_body():
     def turns(n: float) -> Any:
         return lambda x: ga.fori_loop(0, 5, lambda k, c: ga.sin(c) * n, x)
@@ -100,6 +164,53 @@ def test_what_is_recalled_is_what_was_made(monkeypatch: pytest.MonkeyPatch):
         again([X.numpy(), np.array([0, 3])])
     monkeypatch.undo()
     assert again.whole().text == made.text and made.whole() is made
+
+
+def test_what_is_made_again_is_made_as_it_was():
+    """Under other choices a recalled step shows and exports the code that runs."""
+    with ga.set_subgradient("relu", 0.25), passes.without("fuse"):
+        p = program(ga.grad(lambda x: (ga.relu(x) ** 2 + ga.relu(x)).sum()), X)
+        made, again = Native(p), Native(p)
+    assert again.is_recalled and Native(p, recalled=False).text != made.text
+    assert again.whole().text == made.text
+    assert passes.is_on("fuse") and ga.choices.table["relu"].value == 0.0
+
+
+def kept(name: str) -> Path:
+    folder = cache.folder()
+    assert folder is not None
+    return folder / f"{name}.o"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda name, code: cache.store(name, b"not a pickle"),
+        lambda name, code: cache.store(name, pickle.dumps(None)[:-1]),
+        lambda name, code: cache.store(name, pickle.dumps(["another", "thing"])),
+        lambda name, code: cache.store(name, pickle.dumps({"code": code})),
+        lambda name, code: kept(code).unlink(),
+        lambda name, code: kept(name).write_bytes(kept(code).read_bytes()),
+    ],
+    ids=["no pickle", "cut short", "a list", "in part", "no code", "another's"],
+)
+def test_what_is_kept_and_not_whole_is_made_anew(spoil: Any):
+    p = program(lambda x: x * 2.0 + 1.0, X)
+    made, name = Native(p), recall.key(p, 0, {})
+    assert name is not None and Native(p).is_recalled
+    spoil(name, made.code)
+    again = Native(p)
+    assert not again.is_recalled and again.text == made.text
+    np.testing.assert_array_equal((again([X.numpy()]) or [])[0], 2 * X.numpy() + 1)
+    assert Native(p).is_recalled
+
+
+def test_code_has_one_name_whatever_was_compiled_before():
+    """The turns of a parallel loop were named by a number that counts all loops of a process."""
+    p = program(lambda x: ga.exp(ga.tanh(x)).sum(), ga.zeros(200_000))
+    one = Native(p, recalled=False)
+    Native(program(ga.sin, ga.zeros(100_000)))
+    assert one.shares and one.text == Native(p, recalled=False).text
 
 
 SCRIPT = """

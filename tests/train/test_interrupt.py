@@ -97,6 +97,25 @@ def test_a_second_press_does_not_wait():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("event", ["on_train_begin", "on_train_batch_end", "on_train_end"])
+def test_a_press_after_the_last_look_is_raised_at_the_end(event):
+    model = make()
+    model.compile("adam", "mse")
+    stop = ga.train.LambdaCallback(**{event: lambda *args: press()})
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, epochs=1, callbacks=stop, verbose=0)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    usable(model)
+
+
+def test_a_press_before_an_error_is_raised_with_it():
+    with pytest.raises(KeyboardInterrupt) as caught, BetweenBatches():
+        press()
+        raise ValueError("the step's own")
+    assert isinstance(caught.value.__context__, ValueError)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_handler_of_the_users_own_is_left_alone():
     pressed = []
     outer = signal.signal(signal.SIGINT, lambda *args: pressed.append(1))

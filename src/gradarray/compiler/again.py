@@ -45,15 +45,7 @@ class Again(Recomputation):
         parents = tuple([_node_of(x) for x in owners])
         if not any(parents):
             return [wrap(y) for y in ys]
-        node = RecomputedGrad()
-        node.parents = parents
-        node.saved = tuple(inputs)
-        node.params = {}
-        node.metas = ([(y.shape, y.dtype) for y in ys],)
-        node.plan = self  # type: ignore[assignment]
-        node.random = ()
-        node.inner = True
-        node.seq = next_seq()
+        node = RecomputedGrad.made(parents, tuple(inputs), ys, self)
         return list(handle_on(node, tuple(ys)))
 
     def outputs(self, *values: Any) -> list[GradArray]:

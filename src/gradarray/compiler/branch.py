@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,27 +16,19 @@ from ..record import pick
 from ..transforms import pull, push
 from ..transforms.batch import Level, base, later_levels
 from ..transforms.steps import BRANCHES, Form
+from ..transforms.whole import Way
 from .abstract import Abstract
 from .body import Body, Changes, spread, with_levels
-from .flow import node_of, step_of
+from .flow import form_of, node_of, step_of
 from .loop_ops import SwitchGrad
 
 
-class Choice:
+class Choice(Way):
     """The plan of a branching node: in each branch the walk goes through that branch."""
 
-    keep: tuple[int, ...] = ()
-    where_saved: dict[int, int] = {}
-
     def __init__(self, index: Any, branches: list[Body], results: list[list[Any]]) -> None:
+        super().__init__()
         self.index, self.branches, self.results = index, branches, results
-        self.pulls = [functools.partial(self._pull, variant) for variant in range(3)]
-
-    def pull(self, variant: int, needed: tuple[bool, ...]) -> Any:
-        return self.pulls[variant]
-
-    def push(self, variant: int, moving: tuple[bool, ...]) -> Any:
-        return functools.partial(self._push, variant)
 
     def emit(self) -> tuple[Any, ...]:
         """The step; its operands are what any of the branches uses."""
@@ -59,7 +50,7 @@ class Choice:
                 here[x] if x in here else branch.input(x[0].shape, x[0].dtype) for x in around
             ]
             programs.append(branch.program(places, steps, row))
-        forms = [_form(y) for y in raw[0]]
+        forms = [form_of(y) for y in raw[0]]
         operands = [self.index, *[x for x, _ in around]]
         step = step_of(SwitchGrad, operands, {"branches": tuple(programs)})
         return mode.trace.append(step, forms)
@@ -84,7 +75,7 @@ class Choice:
             for k, v in enumerate(values)
         ]
 
-    def _pull(self, variant: int, node: Any, bars: Any) -> tuple[Any, ...]:
+    def _pull(self, variant: int, node: Any, y_bar: Any) -> tuple[Any, ...]:
         parents = node.parents
         ends = [*self.leaves, *parents[len(self.leaves) :]]
 
@@ -97,7 +88,7 @@ class Choice:
             arrived = pull.sweep(branch.order(seeds), seeds, variant)
             return [arrived.get(end, seeds.get(end)) for end in ends]
 
-        return tuple(self.walked(ChoiceWalk(variant, bars), through))
+        return tuple(self.walked(ChoiceWalk(variant, y_bar), through))
 
     def _push(self, variant: int, node: Any, x_dots: Any) -> Any:
         leaves = self.leaves
@@ -154,11 +145,6 @@ class ChoiceWalk:
         if c is None or not self.recorded:
             return c
         return base(spread(c if isinstance(c, GradArray) else wrap(c), self.levels))
-
-
-def _form(y: Any) -> tuple[tuple[int, ...], Any]:
-    y = y if type(y) is Abstract else np.asarray(y)
-    return y.shape, y.dtype
 
 
 def choose(

@@ -18,15 +18,15 @@ from .. import tree
 from ..array import GradArray, wrap
 from ..graph import flags
 from .abstract import Abstract
-from .gate import ABSENT, ANY, ITS_DATA, ITS_GRADIENT, THERE, Gate, Record
+from .arguments import is_dynamic, unboxed
+from .gate import Gate, Record
 from .memory import View
 from .native import LONG, Native, Work
-from .objects import ALIGNED, CONTIGUOUS, OWNED, WRITEABLE, slots
-from .record import Output, Recorded, Slot, Static, is_dynamic
+from .objects import slots
+from .reads import WRITTEN, Reads, plain
+from .record import Output, Recorded, Slot
 
 MISS = object()  # this call goes the long way
-_READ = CONTIGUOUS | ALIGNED
-_WRITE = _READ | OWNED | WRITEABLE
 
 
 def places_of(recorded: Recorded, leaves: Sequence[Any]) -> dict[int, int]:
@@ -54,19 +54,15 @@ def own(handle: GradArray) -> None:
     """See that what a handle is bound to can be written: nobody else has a part in it."""
     data = handle._data
     if type(data) is np.ndarray:
-        dtype = _plain(data.dtype)
-        fits = data.flags.num & _WRITE == _WRITE and data.dtype is dtype
+        dtype = plain(data.dtype)
+        fits = data.flags.num & WRITTEN == WRITTEN and data.dtype is dtype
         del data
         if fits and _references(handle) == _ALONE:
             return
         data = handle._data
-    alone = np.empty(np.shape(data), _plain(data.dtype))  # np.array would keep the dtype's object
+    alone = np.empty(np.shape(data), plain(data.dtype))  # np.array would keep the dtype's object
     alone[...] = data
     handle._data = alone
-
-
-def _plain(dtype: np.dtype) -> np.dtype:
-    return np.dtype(dtype.type)
 
 
 class Call:
@@ -105,7 +101,7 @@ def gate_of(
     flag, status = native.lowering.flag, native.lowering.status
     parts = native.ways(work)
     gate = Gate(
-        records, given, arena, table,
+        records, given, work.busy.ctypes.data, arena, table,
         [ctypes.cast(part, ctypes.c_void_p).value or 0 for part in parts],
         0 if flag is None else arena + flag.offset,
         native.addresses[count] if len(native.addresses) > count else 0,
@@ -116,91 +112,6 @@ def gate_of(
     if native.hosted:
         gate.set("failed", work.failed.ctypes.data)
     return gate
-
-
-class Reads:
-    """The records of what a step reads, and of what else must be as it was."""
-
-    def __init__(self, recorded: Recorded, native: Native, leaves: Sequence[Any]) -> None:
-        self.recorded, self.native, self.leaves = recorded, native, leaves
-        self.records: list[Record] = []
-        self.argument: dict[int, str] = {}
-        self.given: list[str] = []  # what the gate is called with
-
-    def _pass(self, name: str) -> int:
-        if name not in self.given:
-            self.given.append(name)
-        return self.given.index(name)
-
-    def read(self) -> None:
-        """A record for every array that is read, and for what else must be as it was."""
-        written = set(self.native.places.values())
-        buffers = self.native.lowering.inputs
-        gradients = {
-            (id(slot.handle), slot.argument): THERE if had else ABSENT
-            for slot, had in self.recorded.gradients
-        }
-        needs = {id(handle): need for handle, _, _, need in self.recorded.outside}
-        known = set()
-        for k, (slot, value) in enumerate(self.recorded.reads):
-            if self._is_elsewhere(slot):
-                continue
-            record = self.record(slot)
-            record.index = buffers[k].index
-            self._form(record, value.shape, value.dtype, value.weak)
-            if k in written:
-                record.flags, record.references, record.scalar = _WRITE, 1, None
-            if not slot.gradient:
-                record.gradient = gradients.pop((id(slot.handle), slot.argument), ANY)
-            if slot.handle is not None and not slot.gradient:
-                record.node = THERE if needs.pop(id(slot.handle)) else ABSENT
-            known.add((id(slot.handle), slot.argument, slot.gradient))
-            self.records.append(record)
-        for k in self.argument:
-            if (id(None), k, False) not in known and k not in self.recorded.same:
-                record = self.record(Slot(None, k, False))
-                leaf = self.leaves[k]
-                weak = type(leaf) if type(leaf) in (float, complex) else None
-                self._form(record, np.shape(leaf) if weak else leaf.shape,
-                           np.dtype(weak) if weak else leaf.dtype, weak)  # fmt: skip
-                record.gradient = gradients.pop((id(None), k), ANY)
-                self.records.append(record)
-        for handle, shape, dtype, need in self.recorded.outside:
-            if id(handle) in needs:
-                record = self.record(Slot(handle, -1, False))
-                self._form(record, shape, dtype, None)
-                record.node = THERE if need else ABSENT
-                record.gradient = gradients.pop((id(handle), -1), ANY)
-                self.records.append(record)
-        for slot, had in self.recorded.gradients:
-            if (id(slot.handle), slot.argument) in gradients and not self._is_elsewhere(slot):
-                record = self.record(Slot(slot.handle, slot.argument, False))
-                record.gradient = THERE if had else ABSENT
-                self.records.append(record)
-
-    def _form(self, record: Record, shape: Any, dtype: np.dtype, weak: type | None) -> None:
-        if record.index is None:
-            record.index = self.native.unused
-        record.shape, record.flags = shape, _READ
-        record.dtype = None if weak else _plain(dtype)
-        if not shape:
-            record.scalar = weak or dtype.type
-
-    def _is_elsewhere(self, slot: Slot) -> bool:
-        """Is this an argument that is not among those given to the gate?"""
-        return slot.handle is None and slot.argument not in self.argument
-
-    def record(self, slot: Slot) -> Record:
-        """Where it is found."""
-        through = ITS_GRADIENT if slot.gradient else ITS_DATA
-        if slot.handle is not None:
-            return Record(None, holder=slot.handle, through=through)
-        leaf = self.leaves[slot.argument]
-        at = self._pass(self.argument[slot.argument])
-        if not isinstance(leaf, GradArray):
-            return Record(None, at)
-        node = THERE if leaf._node is not None else ABSENT
-        return Record(None, at, through=through, type=type(leaf), node=node)
 
 
 class _Written(Reads):
@@ -257,7 +168,7 @@ class _Written(Reads):
             if is_dynamic(leaf):
                 self.argument[k] = name
                 continue
-            leaf = leaf.value if type(leaf) is Static else leaf
+            leaf = unboxed(leaf)
             kept = self.name(leaf)
             line = f"if {name} is not {kept}"
             try:
@@ -323,9 +234,7 @@ class _Written(Reads):
                 made[at] = known
                 continue
             name = made[at] = by_buffer[view.buffer] = self.fresh()
-            dtype, form = _plain(view.buffer.dtype), view.shape
-            if self.native.kinds[at] == "c":  # whose parts lie side by side
-                dtype, form = np.result_type(dtype, np.complex64), form[:-1]
+            form, dtype = self.native.form(at)
             record = Record(view.buffer.index, shape=form, dtype=dtype)
             if form or dtype.kind == "b":  # NumPy's truth values are two objects for all
                 shape, kind = self.name(form), self.name(dtype)
@@ -333,7 +242,7 @@ class _Written(Reads):
             else:
                 record.scalar = dtype.type
                 self.put(f"{name} = {self.name(dtype.type)}()")
-            record.at = self._pass(name)
+            record.at = self.passed(name)
             self.records.append(record)
         return made
 

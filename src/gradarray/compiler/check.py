@@ -49,6 +49,10 @@ class Checked:
         suspects = found[len(found) - self._suspects :]
         return None if any(np.isnan(y).any() for y in suspects) else found
 
+    def whole(self) -> Native:
+        """The native program itself, with what it is shown and exported from."""
+        return self._run.whole()
+
     def _told(self, inputs: list[Any], k: int, y: Any, wanted: Any) -> str:
         step = self._first(inputs, self.program.outputs[k])
         worst = _worst(y, wanted)

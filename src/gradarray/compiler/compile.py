@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import functools
-import inspect
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import tree
-from ..array import GradArray
 from ..errors import check_function, message
-from ..graph import flags, mode
-from . import pool
+from ..graph import flags
+from . import forks, pool
+from .arguments import Declared, Static, declared_dynamic, key_of, unboxed
 from .call import MISS
-from .record import Static, is_dynamic
 from .sized import Sizes, free_leaves
 from .trace import lock
 from .version import Version
+from .versions import Versions, is_watched
 
-# From so many versions on that differ in static values alone, a word is said.
-MANY = 8
-WAYS = 8  # versions with a short way in
+forks.see_to()
 
 
 class Compiled:
@@ -54,8 +50,8 @@ class Compiled:
             pool.check_number(threads, "compile")
         self.run_eagerly, self.threads = run_eagerly, threads
         self._patience, self._strict = patience, strict
-        self._static = _Arguments(f, static_argnums, static_argnames)
-        self._dynamic, self._exact = _dynamic(f, dynamic), exact
+        self._static = Declared(f, static_argnums, static_argnames)
+        self._dynamic, self._exact = declared_dynamic(f, dynamic), exact
         self._versions = Versions()
         # By instance, where the function is a method: gone with the instance.
         self._bound: dict[int, tuple[Any, Versions]] = {}
@@ -74,14 +70,11 @@ class Compiled:
         if self.threads is None or self.run_eagerly:
             return self._call(versions, args, kwargs, instance)
         with pool.threads(self.threads):
-            for enter in versions.ways():
-                found = enter(args, kwargs)
-                if found is not MISS:
-                    return found
-            return self._call(versions, args, kwargs, instance)
+            found = versions.taken(args, kwargs)
+            return self._call(versions, args, kwargs, instance) if found is MISS else found
 
     def _call(self, versions: Versions, args: Any, kwargs: Any, instance: Any) -> Any:
-        if self.run_eagerly or _is_watched():
+        if self.run_eagerly or is_watched():
             # Part of a larger recording, or watched op by op.
             return self._f(*args, **kwargs) if instance is None else self._f(
                 instance.value, *args, **kwargs
@@ -98,7 +91,7 @@ class Compiled:
                 return found
         version = self._version(versions, leaves, form, instance)
         if version is None or version.eager or version.overlaps(leaves):
-            args, kwargs = tree.unflatten(form, [_unboxed(x) for x in leaves])
+            args, kwargs = tree.unflatten(form, [unboxed(x) for x in leaves])
             return self._f(*args, **kwargs)
         versions.came_to(version)
         return version(leaves)
@@ -111,16 +104,15 @@ class Compiled:
         free = free_leaves(leaves, form, self._dynamic, first)
         if not free or self._check:
             return None
-        key = tuple([_key(leaf) for leaf in leaves[first:]])
+        key = key_of(leaves, form, first)
         with lock:
-            known = versions.of.get((form, key, mode.grad, _repeated(leaves)), ())
-            if any(version.fits(leaves) for version in known):
+            if versions.known(key, leaves) is not None:
                 return None
             if versions.sizes is None:
                 versions.sizes = Sizes(self._exact, asked=self._exact == 1)
             count = len(versions.sizes)
             found = versions.sizes.find(
-                self._f, leaves, form, instance, free, key, strict=self._strict, once=self._once,
+                self._f, leaves, form, instance, free, key[1], strict=self._strict, once=self._once,
                 compiling=Compiled,
             )  # fmt: skip
             if len(versions.sizes) > count:
@@ -131,12 +123,7 @@ class Compiled:
 
     def short(self, instance: Any, args: tuple[Any, ...]) -> Any:
         """f(instance, *args) the short way; `miss` where there is none."""
-        versions = self._versions_for(instance)
-        for enter in versions.ways():
-            found = enter(args, {})
-            if found is not MISS:
-                return found
-        return MISS
+        return self._versions_for(instance).taken(args, {})
 
     def prepared(
         self, instance: Any, *args: Any, exact: bool = False
@@ -146,7 +133,7 @@ class Compiled:
         One for many sizes may give `miss`: then it is to be an `exact` one. What is raised here
         comes from recording; nothing has changed then.
         """
-        if self.run_eagerly or _is_watched():
+        if self.run_eagerly or is_watched():
             return None
         boxed = Static(instance)
         leaves, form = tree.flatten(((boxed, *args), {}))
@@ -165,16 +152,14 @@ class Compiled:
         self, versions: Versions, leaves: Sequence[Any], form: tree.Structure, instance: Any
     ) -> Version | None:
         """The version for these arguments, recorded if there is none; None: not worth one yet."""
-        first = instance is not None
-        keys = tuple([_key(leaf) for leaf in leaves[first:]])
-        key = form, keys, mode.grad, _repeated(leaves)
-        for version in versions.of.get(key, ()):
-            if version.fits(leaves):
-                return version
+        key = key_of(leaves, form, int(instance is not None))
+        version = versions.known(key, leaves)
+        if version is not None:
+            return version
         with lock:
-            for version in versions.of.get(key, ()):  # made meanwhile by another thread
-                if version.fits(leaves):
-                    return version
+            version = versions.known(key, leaves)  # made meanwhile by another thread
+            if version is not None:
+                return version
             met = versions.met[key] = versions.met.get(key, 0) + 1
             if met <= self._patience:
                 return None
@@ -182,35 +167,8 @@ class Compiled:
                 self._f, leaves, form, instance, check=self._check, strict=self._strict,
                 once=self._once, compiling=Compiled,
             )  # fmt: skip
-            versions.of.setdefault(key, []).append(version)
-            versions.last = version
-            self._say_if_many(versions, key, leaves, form)
+            versions.add(version, key, leaves, form, self._name())
         return version
-
-    def _say_if_many(
-        self, versions: Versions, key: Any, leaves: Sequence[Any], form: tree.Structure
-    ) -> None:
-        first = len(leaves) - len(key[1])
-        dynamic = tuple([k if is_dynamic(x) else None for x, k in zip(leaves[first:], key[1])])
-        alike = versions.static.setdefault((form, dynamic, key[2]), [])
-        alike.append(key[1])
-        if len(alike) != MANY:
-            return
-        paths = tree.paths(form)[first:]
-        changing = [k for k, column in enumerate(zip(*alike)) if len(set(column)) > 1]
-        if not changing:
-            return
-        k = changing[0]
-        what, last = tree.argument(paths[k]), _unboxed(leaves[first:][k])
-        warnings.warn(
-            message(
-                "compile",
-                f"{self._name()} was compiled {MANY} times for values of {what}, the last "
-                f"{last!r}: a static value is part of the program.",
-                "Give a number that changes as an array or a float (np.int64(n), ga.array(n)).",
-            ),
-            stacklevel=5,
-        )
 
     def _name(self) -> str:
         return getattr(self._f, "__qualname__", type(self._f).__name__).split("<locals>.")[-1]
@@ -290,168 +248,12 @@ class Method:
         return f"<compiled {self.__func__._name()} of a {type(self.__self__).__name__}>"
 
 
-class Versions:
-    """What a function was compiled for: a list for each form, of which one fits."""
-
-    def __init__(self) -> None:
-        self.of: dict[Any, list[Version]] = {}
-        self.met: dict[Any, int] = {}
-        self.static: dict[Any, list[Any]] = {}  # the keys that differ in static values alone
-        self.last: Version | None = None
-        self.sizes: Sizes | None = None  # versions for many sizes
-        # The short ways in, of the versions that were called last, with and without gradients.
-        self.short: tuple[Any, ...] = ()
-        self._without: tuple[Any, ...] = ()
-
-    def ways(self) -> tuple[Any, ...]:
-        """The short ways in where this thread may be in another mode than the usual one."""
-        if _is_watched():
-            return ()
-        return self.short if mode.grad else self._without
-
-    def came_to(self, version: Version) -> None:
-        """A version was found the long way: next time it is asked first."""
-        if version.enter is None:
-            return
-        ways = self.short if mode.grad else self._without
-        ways = (version.enter, *[way for way in ways if way is not version.enter])[:WAYS]
-        if mode.grad:
-            self.short = ways
-        else:
-            self._without = ways
-
-    def __len__(self) -> int:
-        return sum(map(len, self.of.values()))
-
-    def shown(self, what: str) -> str:
-        if self.last is None:
-            raise RuntimeError(message("show", "nothing is compiled yet.", "Call it once."))
-        return self.last.show(what)
-
-    def exported(self, folder: Any, name: str) -> list[Path]:
-        if self.last is None:
-            raise RuntimeError(message("export", "nothing is compiled yet.", "Call it once."))
-        return self.last.export(folder, name)
-
-
-def _is_watched() -> bool:
-    """Is this part of a larger recording, or looked at op by op?"""
-    return bool(mode.trace is not None or mode.levels or mode.watchers or mode.raw)
-
-
 def _itself(instance: Any) -> Any:
     return instance
 
 
 def _forget(bound: dict[int, Any], key: int, ref: Any) -> None:
     bound.pop(key, None)
-
-
-class _Arguments:
-    """Which arguments were declared static (or dynamic), by place and by name."""
-
-    def __init__(
-        self, f: Any, numbers: Any, names: Any,
-        words: tuple[str, str] = ("static_argnums", "static_argnames"),
-    ) -> None:  # fmt: skip
-        numbers = (numbers,) if isinstance(numbers, int) else tuple(numbers)
-        names = (names,) if isinstance(names, str) else tuple(names)
-        self.numbers, self.names = set(numbers), set(names)
-        if not numbers and not names:
-            return
-        try:
-            parameters = inspect.signature(f).parameters
-        except (TypeError, ValueError):
-            return
-        places = [p.name for p in parameters.values() if p.kind <= p.POSITIONAL_OR_KEYWORD]
-        free = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        many = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
-        for name in names:
-            if name not in parameters and not free:
-                raise ValueError(
-                    message("compile", f"{words[1]} has {name!r}, which is no argument.")
-                )
-        for k in numbers:
-            if not many and not -len(places) <= k < len(places):
-                raise ValueError(
-                    message("compile", f"{words[0]} has {k}, of {len(places)} arguments.")
-                )
-        self.names |= {places[k] for k in numbers if -len(places) <= k < len(places)}
-        self.numbers |= {places.index(name) for name in self.names if name in places}
-
-    def __bool__(self) -> bool:
-        return bool(self.numbers or self.names)
-
-    def boxed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        count = len(args)
-        at = {k % count for k in self.numbers if -count <= k < count}
-        return (
-            tuple([_box(x, f"argument {k}") if k in at else x for k, x in enumerate(args)]),
-            {k: _box(x, f"argument {k}") if k in self.names else x for k, x in kwargs.items()},
-        )
-
-
-def _dynamic(f: Any, dynamic: Any) -> Any:
-    """True, or the places and names of arguments, each by both where it has both; or nothing."""
-    if isinstance(dynamic, bool) or dynamic is None:
-        return dynamic or None
-    given = tuple(dynamic) if isinstance(dynamic, (tuple, list, set, frozenset)) else (dynamic,)
-    if not all(type(x) in (int, str) for x in given):
-        raise TypeError(
-            message(
-                "compile", f"dynamic is True, or names or places of arguments, not {dynamic!r}."
-            )
-        )
-    numbers = [x for x in given if type(x) is int]
-    names = [x for x in given if type(x) is str]
-    found = _Arguments(f, numbers, names, ("dynamic", "dynamic"))
-    return found.numbers | found.names
-
-
-def _box(value: Any, what: str) -> Static:
-    if type(value) is Static:
-        return value
-    if isinstance(value, GradArray):
-        hashable = False
-    else:
-        try:
-            hash(value)
-            hashable = True
-        except TypeError:
-            hashable = False
-    if not hashable:
-        raise TypeError(
-            message(
-                "compile",
-                f"{what} was declared static, and a {type(value).__name__} is no constant.",
-                "Static values are hashable: numbers, strings, tuples of them.",
-            )
-        )
-    return Static(value)
-
-
-def _unboxed(leaf: Any) -> Any:
-    return leaf.value if type(leaf) is Static else leaf
-
-
-def _repeated(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:
-    """Which arrays are given again, and where they were given first."""
-    first: dict[int, int] = {}
-    arrays = [(k, id(x)) for k, x in enumerate(leaves) if isinstance(x, GradArray)]
-    return tuple([(k, first[i]) for k, i in arrays if first.setdefault(i, k) != k])
-
-
-def _key(leaf: Any) -> Any:
-    if isinstance(leaf, GradArray):
-        return leaf.shape, leaf.dtype, leaf._node is not None, type(leaf)
-    if is_dynamic(leaf):
-        return (leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else type(leaf)
-    leaf = _unboxed(leaf)
-    try:
-        hash(leaf)
-    except TypeError:
-        return type(leaf), id(leaf)
-    return type(leaf), leaf
 
 
 def compile(

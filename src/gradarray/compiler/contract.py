@@ -1,47 +1,34 @@
-"""Products of matrices held in registers, block by block, and matrices turned over."""
+"""Products of matrices, with blocks of sums held in registers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from .ir import Module, Writer, element, suffix, vector
-from .loops import Contract, Turn
+from .block import BlockWriter
+from .ir import Module, vector
+from .loops import Contract
 
 SHORT = 4  # turns of a sum that are written one after the other
 
 
-class ContractWriter:
+class ContractWriter(BlockWriter):
     """One Contract as a kernel of (a, b, c), and of further a and b."""
 
     def __init__(self, module: Module, s: Contract) -> None:
-        self.s, self.target = s, module.target
-        self.dtype: np.dtype = s.c.buffer.dtype
-        self.w = Writer(module.declared)
-        self.w.label("entry")
-        self.width = self.target.lanes(self.dtype.itemsize)
-        self.kind = element(self.dtype)
-        self.wide = vector(self.kind, self.width)
+        super().__init__(module, s.c.buffer.dtype)
+        self.s = s
         if s.lanes == "columns":
             self._along_columns()
         elif s.lanes == "each":
             self._along_each()
         else:
             self._along_inner()
-        self.w.put("ret void")
-        body = "\n".join(self.w.lines)
         more = "".join(f", ptr noalias {x}" for pair in self._pairs()[1:] for x in pair)
-        self.text = (
-            f"define internal void @SELF(ptr noalias %a, ptr noalias %b, ptr noalias %c{more}) #0 "
-            f"{{\n{body}\n}}\n"
-        )
+        self.text = self.w.kernel(f"ptr noalias %a, ptr noalias %b, ptr noalias %c{more}")
 
     def _pairs(self) -> list[tuple[str, str]]:
         """The names of A and B, and of further pairs."""
         return [("%a", "%b"), *((f"%a{k}", f"%b{k}") for k in range(len(self.s.more)))]
-
-    # Blocks ---------------------------------------------------------------------------------------
 
     def _shape(self, rows: int, vectors: int, inputs: int) -> int:
         """How many rows to take at a time, so that sums and inputs fit the registers."""
@@ -51,74 +38,6 @@ class ContractWriter:
             if rows % r == 0 and 2 * r >= most:
                 return r
         return most
-
-    def _blocks(self, total: int, step: int) -> list[tuple[str, int, int, int]]:
-        """(kind, start, stop, size) of whole blocks in a loop, and of the rest."""
-        whole = total // step * step
-        out = []
-        if whole:
-            out.append(("loop", 0, whole, step))
-        if whole < total:
-            out.append(("rest", whole, total, total - whole))
-        return out
-
-    def _each(self, total: int, step: int, body: Any) -> None:
-        """body(start, size) over blocks; start is text."""
-        for kind, start, stop, size in self._blocks(total, step):
-            if kind == "loop" and stop > step:
-                with self.w.loop(stop, step) as i:
-                    body(i, size)
-            else:
-                body(str(start), size)
-
-    def _at(self, base: str, *terms: tuple[str | int, int]) -> str:
-        """base + sum of index * stride; whole numbers are added up."""
-        w, at, fixed = self.w, base, 0
-        for index, stride in terms:
-            text = str(index)
-            if text.isdigit():
-                fixed += int(text) * stride
-            elif stride:
-                far = text if stride == 1 else w.let(f"mul nsw i64 {text}, {stride}")
-                at = w.let(f"getelementptr {self.kind}, ptr {at}, i64 {far}")
-        return w.let(f"getelementptr {self.kind}, ptr {at}, i64 {fixed}") if fixed else at
-
-    def _mask(self, count: int) -> str:
-        if count >= self.width:
-            return ""
-        bits = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(self.width))
-        return f"<{bits}>"
-
-    def _load(self, at: str, mask: str = "") -> str:
-        align = self.dtype.itemsize
-        if not mask:
-            return self.w.let(f"load {self.wide}, ptr {at}, align {align}")
-        return self.w.call(
-            self.wide, f"llvm.masked.load.v{self.width}{suffix(self.dtype, 1)}.p0",
-            [(f"ptr align {align}", at), (f"<{self.width} x i1>", mask),
-             (self.wide, "zeroinitializer")],
-        )  # fmt: skip
-
-    def _store(self, x: str, at: str, mask: str = "") -> None:
-        align = self.dtype.itemsize
-        if not mask:
-            self.w.put(f"store {self.wide} {x}, ptr {at}, align {align}")
-            return
-        self.w.call(
-            "void", f"llvm.masked.store.v{self.width}{suffix(self.dtype, 1)}.p0",
-            [(self.wide, x), (f"ptr align {align}", at), (f"<{self.width} x i1>", mask)],
-        )  # fmt: skip
-
-    def _spread(self, at: str) -> str:
-        w = self.w
-        x = w.let(f"load {self.kind}, ptr {at}, align {self.dtype.itemsize}")
-        one = w.let(f"insertelement {self.wide} poison, {self.kind} {x}, i32 0")
-        zeros = f"<{self.width} x i32> zeroinitializer"
-        return w.let(f"shufflevector {self.wide} {one}, {self.wide} poison, {zeros}")
-
-    def _fma(self, a: str, b: str, c: str) -> str:
-        name = f"llvm.fma.v{self.width}{suffix(self.dtype, 1)}"
-        return self.w.call(self.wide, name, [(self.wide, a), (self.wide, b), (self.wide, c)])
 
     # Lanes along the columns ----------------------------------------------------------------------
 
@@ -364,87 +283,3 @@ class ContractWriter:
         order = [k if not k & half else n + k - half for k in range(n)]
         x, y = self._shuffled(a, b, order), self._shuffled(a, b, [k + half for k in order])
         return self.w.let(f"fadd {self.wide} {x}, {y}")
-
-    def _shuffled(self, a: str, b: str, order: list[int]) -> str:
-        lanes = ", ".join(f"i32 {k}" for k in order)
-        return self.w.let(
-            f"shufflevector {self.wide} {a}, {self.wide} {b}, <{len(order)} x i32> <{lanes}>"
-        )
-
-
-class TurnWriter(ContractWriter):
-    """A matrix turned over, in squares as wide as a register; a kernel of (of, to)."""
-
-    def __init__(self, module: Module, s: Turn) -> None:
-        self.m, self.t, self.target = module, s, module.target
-        self.dtype = s.to.buffer.dtype
-        self.w = Writer(module.declared)
-        self.w.label("entry")
-        self.width = self.target.lanes(self.dtype.itemsize)
-        self.kind = element(self.dtype)
-        self._each(
-            s.rows, self.width,
-            lambda i, rows: self._each(
-                s.columns, self.width, lambda j, columns: self._square(i, j, rows, columns)
-            ),
-        )  # fmt: skip
-        self.w.put("ret void")
-        body = "\n".join(self.w.lines)
-        self.text = (
-            f"define internal void @SELF(ptr noalias %of, ptr noalias %to) #0 {{\n{body}\n}}\n"
-        )
-
-    def _square(self, i: str, j: str, rows: int, columns: int) -> None:
-        t = self.t
-        of = self._at("%of", (i, t.of_stride), (j, 1))
-        to = self._at("%to", (j, t.to_stride), (i, 1))
-        name = self.m.kernel(SquareWriter(self.m, self.dtype, rows, columns).text, "square")
-        self.w.put(f"call void @{name}(ptr {of}, ptr {to}, i64 {t.of_stride}, i64 {t.to_stride})")
-
-
-class SquareWriter(ContractWriter):
-    """A square turned over in registers; a kernel of (of, to, of_stride, to_stride) for all."""
-
-    def __init__(self, module: Module, dtype: np.dtype, rows: int, columns: int) -> None:
-        self.dtype = dtype
-        self.width = n = module.target.lanes(dtype.itemsize)
-        self.kind = element(dtype)
-        self.wide = vector(self.kind, n)
-        self.w = w = Writer(module.declared)
-        w.label("entry")
-        x, at = ["zeroinitializer"] * n, "%of"
-        for r in range(rows):
-            at = self._further(at, "%from") if r else at
-            x[r] = self._load(at, self._mask(columns))
-        s = n // 2
-        while s:
-            for p in range(n):
-                if p & s:
-                    continue
-                q = p | s
-                low = [lane if not lane & s else n + lane - s for lane in range(n)]
-                high = [lane + s if not lane & s else n + lane for lane in range(n)]
-                x[p], x[q] = (self._picked(x[p], x[q], order, s > 1) for order in (low, high))
-            s //= 2
-        at = "%to"
-        for c in range(columns):
-            at = self._further(at, "%by") if c else at
-            self._store(x[c], at, self._mask(rows))
-        w.put("ret void")
-        body = "\n".join(w.lines)
-        self.text = (
-            "define internal void @SELF(ptr noalias %of, ptr noalias %to, i64 %from, i64 %by) #0 "
-            f"{{\n{body}\n}}\n"
-        )
-
-    def _further(self, at: str, stride: str) -> str:
-        return self.w.let(f"getelementptr {self.kind}, ptr {at}, i64 {stride}")
-
-    def _picked(self, a: str, b: str, order: list[int], again: bool) -> str:
-        """Lanes of two vectors. LLVM spends milliseconds to join shuffles of shuffles, in vain;
-        where more follow a fence, which is no instruction, keeps it from that."""
-        y = self._shuffled(a, b, order)
-        if not again or self.dtype.kind != "f":
-            return y
-        name = f"llvm.arithmetic.fence.{suffix(self.dtype, self.width)}"
-        return self.w.call(self.wide, name, [(self.wide, y)])

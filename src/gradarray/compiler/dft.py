@@ -18,8 +18,8 @@ from ..ops.join import ConcatenateGrad, StackGrad
 from ..ops.layout import moveaxis
 from ..ops.shape import astype, reshape
 from ..record import apply
+from .expr import Unsupported
 from .pair_math import Pair, multiply
-from .scalar import Unsupported
 
 WRITTEN = 13  # the largest prime factor that is written out
 LONGEST = 512  # and what may be left of a length, which is a product with its matrix

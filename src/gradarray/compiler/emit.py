@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import routines, sorting
-from .contract import ContractWriter, TurnWriter
+from .contract import ContractWriter
 from .ir import Module, Writer, element, stored, vector
 from .loops import (
     Access,
@@ -30,6 +30,7 @@ from .loops import (
     walk,
 )
 from .nest import NestWriter
+from .squares import TurnWriter
 from .tiny import Tiny, TinyWriter
 
 
@@ -140,15 +141,15 @@ class Entry:
         x = w.let(f"load {kind}, ptr {self._pointer(s.of, [])}")
         bad = w.let(f"icmp ne {kind} {x}, 0")
         tag = bad[1:]
-        w.put(f"br i1 {bad}, label %alarm_{tag}, label %calm_{tag}")
+        w.choose(bad, f"alarm_{tag}", f"calm_{tag}")
         w.label(f"alarm_{tag}")
         to, kind = self._pointer(s.to, []), stored(s.to.buffer.dtype)
         w.put(f"store atomic {kind} 1, ptr {to} monotonic, align {s.to.buffer.dtype.itemsize}")
-        w.put(f"br label %calm_{tag}")
+        w.go(f"calm_{tag}")
         w.label(f"calm_{tag}")
 
     def _share(self, s: Loop) -> None:
-        turns = Turns(self.m, f"{self.name}.{s.var.name}", self.own)
+        turns = Turns(self.m, f"{self.name}.{len(self.m.bodies)}", self.own)
         turns.write_turn(s)
         self.m.shares = True
         self.w.put(
@@ -192,31 +193,31 @@ class Entry:
             for name in ("head", "test", "turn", "body", "end", "over", "out")
         )
         before = w.block
-        w.put(f"br label %{head}")
+        w.go(head)
         w.label(head)
         phi = len(w.lines)
         self.vars[s.var] = i
-        w.put(f"br label %{test}")
+        w.go(test)
         w.label(test)
         self._statements(s.test)
         going = w.let(f"load i8, ptr {self._pointer(s.going, [])}, align 1")
         going = w.let(f"icmp ne i8 {going}, 0")
-        w.put(f"br i1 {going}, label %{turn}, label %{end}")
+        w.choose(going, turn, end)
         w.label(turn)
         more = w.let(f"icmp slt i64 {i}, {limit}")
-        w.put(f"br i1 {more}, label %{body}, label %{over}")
+        w.choose(more, body, over)
         w.label(body)
         self._statements(s.body)
         w.put(f"{after} = add nuw nsw i64 {i}, 1")
         w.lines.insert(phi, f"  {i} = phi i64 [ 0, %{before} ], [ {after}, %{w.block} ]")
-        w.put(f"br label %{head}")
+        w.go(head)
         w.label(over)
         if s.status is not None:
             w.put(f"store i64 {limit}, ptr {self._pointer(s.status, [])}, align 8")
-        w.put(f"br label %{end}")
+        w.go(end)
         w.label(end)
         w.put(f"store i64 {i}, ptr {self._pointer(s.count, [])}, align 8")
-        w.put(f"br label %{out}")
+        w.go(out)
         w.label(out)
         self.inside = outside
 
@@ -231,7 +232,7 @@ class Entry:
         for n, body in enumerate(s.bodies):
             w.label(f"case_{tag}_{n}")
             self._statements(body)
-            w.put(f"br label %join_{tag}")
+            w.go(f"join_{tag}")
         w.label(f"join_{tag}")
 
     def _check(self, s: Check) -> None:
@@ -314,6 +315,4 @@ def nan_kernel(module: Module, dtype: np.dtype) -> str:
     old = w.let("load i8, ptr %flag")
     both = w.let(f"or i8 {old}, {byte}")
     w.put(f"store i8 {both}, ptr %flag")
-    w.put("ret void")
-    body = "\n".join(w.lines)
-    return f"define internal void @SELF(ptr %x, ptr %flag, i64 %n) #0 {{\n{body}\n}}\n"
+    return w.kernel("ptr %x, ptr %flag, i64 %n")

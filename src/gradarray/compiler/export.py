@@ -128,9 +128,7 @@ class _Header:
             view = views[leaf.at]
             if not isinstance(view, View):
                 raise ValueError(message("export", "a result is a constant.", "Leave it out."))
-            dtype, form = view.buffer.dtype, view.shape
-            if self.native.kinds[leaf.at] == "c":
-                dtype, form = np.result_type(dtype, np.complex64), form[:-1]
+            form, dtype = self.native.form(leaf.at)
             y = f"y{number}"
             number += 1
             self.parameters.append(f"{_type(dtype)} *{y} /* result, {_form(form)} */")

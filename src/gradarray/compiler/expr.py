@@ -8,7 +8,7 @@ are one object.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,10 @@ class Expr:
 
     def __repr__(self) -> str:
         return show(self)
+
+
+class Unsupported(Exception):
+    """An operation that has no expression."""
 
 
 _known: weakref.WeakValueDictionary[Any, Expr] = weakref.WeakValueDictionary()
@@ -128,24 +132,27 @@ def _below(root: Expr, rare: bool) -> tuple[Expr, ...]:
     """What an expression is made of, operands first; remembered, for every stage asks."""
     known = root.below[rare]
     if known is None:
-        found: list[Expr] = []
-        seen: set[Expr] = set()
-        stack = [(root, False)]
-        while stack:
-            x, ready = stack.pop()
-            if ready:
-                found.append(x)
-            elif x not in seen:
-                seen.add(x)
-                stack.append((x, True))
-                args = x.args if rare or x.op != "rare" else x.args[:2]
-                stack += [(a, False) for a in reversed(args)]
-        known = root.below[rare] = tuple(found[:-1])
+        of = _args if rare else _usual_args
+        known = root.below[rare] = tuple(_in_order(root, of)[:-1])
     return known
+
+
+def _args(x: Expr) -> tuple[Expr, ...]:
+    return x.args
+
+
+def _usual_args(x: Expr) -> tuple[Expr, ...]:
+    return x.args[:2] if x.op == "rare" else x.args
 
 
 def down_to(root: Expr, ends: Container[Expr]) -> list[Expr]:
     """What `root` is made of, operands first, but nothing below the ends."""
+    return _in_order(root, lambda x: () if x in ends else x.args)
+
+
+def _in_order(root: Expr, of: Callable[[Expr], tuple[Expr, ...]]) -> list[Expr]:
+    """All that is reached from `root` by `of`, which says what an expression is made of; first
+    what others are made of, and `root` last."""
     found: list[Expr] = []
     seen: set[Expr] = set()
     stack = [(root, False)]
@@ -156,8 +163,7 @@ def down_to(root: Expr, ends: Container[Expr]) -> list[Expr]:
         elif x not in seen:
             seen.add(x)
             stack.append((x, True))
-            if x not in ends:
-                stack.extend((a, False) for a in reversed(x.args))
+            stack += [(a, False) for a in reversed(of(x))]
     return found
 
 

@@ -22,6 +22,8 @@ from .abstract import Abstract
 from .program import Program, Step
 from .simplify import Rewriter
 
+MOST = 4  # arguments of sech and tanh in one term: in a chain of layers they grow with each layer
+
 Powers = tuple[tuple[Abstract, int, int], ...]  # (x, power of sech x, power of tanh x), ..
 
 
@@ -165,6 +167,8 @@ def _times(f: Factoring, a: Term | None, b: Term | None) -> Term | None:
     for x, j, k in b.powers:
         j0, k0 = powers.get(x, (0, 0))
         powers[x] = j + j0, k + k0
+    if len(powers) > MOST:
+        return None
     base = a.base if b.base is None else b.base
     if a.base is not None and b.base is not None:
         base = f.emit(MultiplyGrad, a.base, b.base)

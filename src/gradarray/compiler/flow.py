@@ -19,11 +19,12 @@ import numpy as np
 from ..algebra import RECORDED_SWEEP
 from ..array import GradArray, wrap
 from ..errors import GraphError, message, user_line
-from ..graph import Grad, mode, next_seq
+from ..graph import Grad, mode
 from ..record import pick
 from ..transforms import pull, push
 from ..transforms.batch import Level, base, later_levels
 from ..transforms.checkpoint import RecomputedGrad
+from ..transforms.whole import Way
 from .abstract import Abstract
 from .body import Body, from_stacked, is_cheap, spread, stacked_base, with_levels
 from .hoist import Product, products_of
@@ -67,33 +68,27 @@ class LoopBody(Body):
         return known
 
 
-class Run:
+class Run(Way):
     """A loop over a body: the plan of its node, from which further loops are derived.
 
     `carry` are inputs of the body, `leaves` what they are on its graph; `results` are the next
     carry, and then what is stacked: handles where the body was recorded, else raw values.
     """
 
-    keep: tuple[int, ...] = ()
-    where_saved: dict[int, int] = {}
-
     def __init__(
         self, body: LoopBody, carry: list[Abstract], leaves: list[Any], results: list[Any],
         reverse: bool, until: bool = False,
     ) -> None:  # fmt: skip
+        super().__init__()
         self.body, self.carry, self.leaves, self.results = body, carry, leaves, results
         self.reverse, self.until = reverse, until
         self.node: Any = None
         self.along: list[Grad] = []  # leaves of what is stacked
         self.ends: list[Grad] = []  # what stands for arrays outside: leaves, or their own nodes
-        self.pulls = [functools.partial(self._pull, variant, None) for variant in range(3)]
         body.leaves.update((leaf, v) for leaf, v in zip(leaves, carry) if leaf is not None)
 
     def pull(self, variant: int, needed: tuple[bool, ...]) -> Any:
-        return functools.partial(self._pull, variant, needed)
-
-    def push(self, variant: int, moving: tuple[bool, ...]) -> Any:
-        return functools.partial(self._push, variant)
+        return functools.partial(self._pull, variant, needed=needed)
 
     # As a step ------------------------------------------------------------------------------------
 
@@ -122,8 +117,8 @@ class Run:
         sums = tuple(k for k, v in enumerate(self.carry) if v in body.totals)
         operands = [*starts, *stacks, *[body.sources[v] for v in around]]
         params: dict[str, Any] = {"body": self.program, "carry": len(self.carry)}
-        forms = [_form(v) for v in self.carry]
-        stacked = [_form(y, body.length) for y in self.raw[len(self.carry) :]]
+        forms = [form_of(v) for v in self.carry]
+        stacked = [form_of(y, body.length) for y in self.raw[len(self.carry) :]]
         if cond is not None:
             params = {"cond": cond, **params, "length": body.length}
             forms.append(((), np.dtype(np.int64)))
@@ -192,17 +187,17 @@ class Run:
     # The reverse walk -----------------------------------------------------------------------------
 
     def _pull(
-        self, variant: int, needed: tuple[bool, ...] | None, node: Any, bars: Any
+        self, variant: int, node: Any, y_bar: Any, needed: tuple[bool, ...] | None = None
     ) -> tuple[Any, ...]:
         body = self.body
         parents = node.parents
         wanted = needed or tuple(p is not None for p in parents)
-        walk = Walk(body, variant, bars)
+        walk = Walk(body, variant, y_bar)
         n, after = len(self.leaves), len(self.leaves) + len(self.along)
         moving = [k for k in range(n) if self.leaves[k] is not None]
         entered = {
             k: walk.entering(c, k >= n)
-            for k, c in enumerate(bars)
+            for k, c in enumerate(y_bar)
             if (k in moving if k < n else not is_zero(c))
         }
         with body.recording():
@@ -254,7 +249,7 @@ class Run:
         dots: dict[int, Any] = {}
         for k, dot in enumerate(x_dots[:after]):
             if k < n and dot is None and self.leaves[k] is not None:
-                dot = np.zeros(*_form(self.carry[k]))
+                dot = np.zeros(*form_of(self.carry[k]))
             if dot is not None:
                 dots[k] = walk.entering(dot, k >= n)
         around = [None if dot is None else walk.entering(dot, False) for dot in x_dots[after:]]
@@ -319,7 +314,7 @@ class Walk:
     def leaving(self, c: Any, like: Abstract | None = None) -> Any:
         if c is None:
             assert like is not None
-            c = np.zeros(*_form(like))
+            c = np.zeros(*form_of(like))
         return base(self._full(c)) if self.recorded else c
 
     def zero(self, shape: Any, dtype: Any) -> Any:
@@ -387,7 +382,7 @@ def unbounded(walk: Walk, results: list[Any], of: Run) -> Any:
         *[body.sources[v] for v in around],
     ]
     values = mode.trace.append(
-        step_of(UnboundedGrad, operands, params), [_form(v) for v in walk.carry]
+        step_of(UnboundedGrad, operands, params), [form_of(v) for v in walk.carry]
     )
     if not walk.recorded:
         return values, []
@@ -396,21 +391,10 @@ def unbounded(walk: Walk, results: list[Any], of: Run) -> Any:
     return values, [wrap(v, GradArray, node and pick(node, k)) for k, v in enumerate(values)]
 
 
-class Unbounded:
+class Unbounded(Way):
     """The plan of a node that cannot be gone through."""
 
-    keep: tuple[int, ...] = ()
-    where_saved: dict[int, int] = {}
-
-    def __init__(self) -> None:
-        self.pulls = [self.refuse] * 3
-
-    def pull(self, variant: int, needed: tuple[bool, ...]) -> Any:
-        return self.refuse
-
-    push = pull
-
-    def refuse(self, *args: Any) -> Any:
+    def refuse(self, *args: Any, **named: Any) -> Any:
         raise GraphError(
             message(
                 "while_loop",
@@ -419,23 +403,14 @@ class Unbounded:
             )
         )
 
+    _pull = _push = refuse
+
 
 def node_of(
     op: type[RecomputedGrad], parents: tuple[Any, ...], values: Sequence[Any], plan: Any
 ) -> Any:
     """The node of several results; None where nothing it comes from needs a derivative."""
-    if all(p is None for p in parents):
-        return None
-    node: Any = op()
-    node.parents = parents
-    node.saved = ()
-    node.params = {}
-    node.metas = ([(v.shape, v.dtype) for v in values],)
-    node.form = None
-    node.plan = plan
-    node.random, node.inner = [], True
-    node.seq = next_seq()
-    return node
+    return None if all(p is None for p in parents) else op.made(parents, (), values, plan)
 
 
 def step_of(op: type[Grad], operands: Sequence[Any], params: dict[str, Any]) -> Step:
@@ -455,6 +430,7 @@ def is_zero(c: Any) -> bool:
     return isinstance(data, (np.ndarray, np.generic)) and not np.any(data)
 
 
-def _form(y: Any, length: int | None = None) -> tuple[tuple[int, ...], Any]:
+def form_of(y: Any, length: int | None = None) -> tuple[tuple[int, ...], Any]:
+    """Shape and dtype of a value, or of one for each of so many steps."""
     y = y if type(y) is Abstract else np.asarray(y)
     return (y.shape if length is None else (length, *y.shape)), y.dtype

@@ -1,6 +1,6 @@
 """Follow: every place that the loops of a compiled program touch, in the order in which they run.
 
-What `loops.check` cannot see from the ends of an access alone is seen here, place by place:
+What `bounds.check` cannot see from the ends of an access alone is seen here, place by place:
 
 - what is read was written before, by the same buffer: nothing is read that nobody made, and no two
   buffers that live at once share memory;
@@ -9,7 +9,8 @@ What `loops.check` cannot see from the ends of an access alone is seen here, pla
 - all of every result is written;
 - what needs the host stands between native parts, never within one.
 
-It takes time in proportion to the work of the program, so tests ask for it.
+A program that was recalled is lowered again for that, and must then have the same code, on the same
+places, as was kept. It takes time in proportion to the work of the program, so tests ask for it.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from .native import Native
 
 MOST = 20_000_000  # places that are followed
+ARENA = 1 << 26  # bytes of memory that are followed
+STATEMENT = 100  # places whose following takes as long as a statement's beginning
 
 # A part of a statement that goes on by itself: how many times, and the step each time.
 Steps = tuple[tuple[int, int], ...]
@@ -53,8 +56,13 @@ Steps = tuple[tuple[int, int], ...]
 
 def followed(native: Native) -> bool:
     """Raise AssertionError where the program touches what it must not; False if it is too large."""
+    whole = native.whole()
+    if whole is not native:
+        for name, kept, made in zip(_LAYOUT, layout(native), layout(whole), strict=True):
+            assert kept == made, f"recalled with {name} that are not the program's"
+        native = whole
     bodies = [*native.bodies, native.commit]
-    if sum(map(touched, bodies)) > MOST:
+    if native.own_at + native.own_size > ARENA or sum(map(touched, bodies)) > MOST:
         return False
     follow = Follow(native)
     rest = iter(native.bodies)
@@ -70,23 +78,69 @@ def followed(native: Native) -> bool:
     return True
 
 
+_LAYOUT = ("code", "inputs", "constants", "outputs", "a flag or cells", "memory and entries")
+
+
+def layout(native: Native) -> tuple[Any, ...]:
+    """All that a call uses of a program, to be compared."""
+
+    def place(b: Buffer | None) -> Any:
+        return b and (b.place, b.index, b.offset, b.size, b.dtype.str)
+
+    def output(y: Any) -> Any:
+        if isinstance(y, View):
+            return place(y.buffer), y.offset, y.shape, y.strides
+        return np.asarray(y).dtype.str, np.shape(y), np.asarray(y).tobytes()
+
+    low = native.lowering
+    return (
+        native.code,
+        [place(b) for b in low.inputs],
+        [(at, x.dtype.str, x.tobytes()) for at, x in native.constants],
+        [output(y) for y in low.outputs],
+        [place(low.flag), place(low.status)]
+        + [(type(w), w.op, place(w.cells), w.cells.data.dtype.str) for w in low.watched],
+        (native.own_at, native.own_size, native.arena_size, native.unused, native.names,
+         native.shares, native.routines, len(native.bodies), native.cost),
+    )  # fmt: skip
+
+
 def touched(body: list[Any]) -> int:
-    """About how many places the statements touch."""
-    total = 0
+    """About how many places the statements touch, as they are followed."""
+    total = STATEMENT * len(body)
     for s in body:
         if isinstance(s, (Loop, While)):
             total += s.var.extent * sum(map(touched, parts(s)))
         elif isinstance(s, Branch):
             total += sum(map(touched, s.bodies))
         elif isinstance(s, Nest):
-            several = len(s.loads) + len(s.stores) + len(s.sums)
-            total += several * math.prod(v.extent for v in s.axes)
-        elif isinstance(s, (Gemm, Contract)):
-            depth = s.depth if isinstance(s, Contract) else 1
-            total += depth * (s.rows * s.inner + s.inner * s.columns + s.rows * s.columns)
+            total += sum([_count(s.axes, access) for access in s.loads.values()])
+            total += sum([_count(s.axes, one.to) for one in s.sums])
+            total += len(s.stores) * math.prod([v.extent for v in s.axes])
+        elif isinstance(s, Contract):
+            depth = math.prod([n for n, _, _ in s.outer]) * len(s.pairs) * s.inner
+            total += s.depth * (depth * (s.rows + s.columns) + s.rows * s.columns)
+        elif isinstance(s, Gemm):
+            total += s.rows * s.inner + s.inner * s.columns + s.rows * s.columns
         elif isinstance(s, Fill):
             total += s.buffer.size
+        elif isinstance(s, Turn):
+            total += 2 * s.rows * s.columns
+        elif isinstance(s, Routine):
+            total += sum([one.size for one in s.stretches])
+        elif isinstance(s, Sort):
+            total += 6 * s.size
+        elif isinstance(s, Search):
+            total += s.size + 2 * s.count
+        elif isinstance(s, Check):
+            total += s.size
     return total
+
+
+def _count(axes: Iterable[Var], access: Access) -> int:
+    """How many places an access touches, those of an index that is read anywhere in its range."""
+    moving = [v.extent for v in axes if access.stride(v)]
+    return math.prod([*moving, *(count for _, stride, count in access.through if stride)])
 
 
 class Follow:
@@ -122,10 +176,10 @@ class Follow:
         inside = list(axes)
         at = np.array(access.offset)
         for var, stride in access.strides:
-            if var not in inside:
+            if stride and var not in inside:
                 at = at + stride * self.at[var]
         every = [(v.extent, access.stride(v)) for v in inside]
-        every += [*steps, *((count, stride) for _, stride, count in access.through)]
+        every += [*steps, *((count, stride) for _, stride, count in access.through if stride)]
         for count, stride in every:
             at = np.add.outer(at, stride * np.arange(count))
         return at.ravel()
@@ -150,7 +204,10 @@ class Follow:
         return found
 
     def read(self, access: Access, steps: Steps, who: str, axes: Iterable[Var] = ()) -> None:
-        self._read(access, self.places(access, steps, axes), who)
+        axes = list(axes)
+        if all(v.extent for v in axes):  # a place that is read again is looked at once
+            moving = [v for v in axes if access.stride(v)]
+            self._read(access, self.places(access, steps, moving), who)
 
     def _read(self, access: Access, at: np.ndarray, who: str) -> None:
         memory, start, size = self._memory(access.buffer)
@@ -177,7 +234,9 @@ class Follow:
             self._turns_of(memory)[at] = self.turn
 
     def _turns_of(self, memory: np.ndarray) -> np.ndarray:
-        return self.turns.setdefault(id(memory), np.zeros(memory.shape, np.int32))
+        if id(memory) not in self.turns:
+            self.turns[id(memory)] = np.zeros(memory.shape, np.int32)
+        return self.turns[id(memory)]
 
     def _alone(self, buffer: Buffer, memory: np.ndarray, at: np.ndarray, what: str) -> None:
         if not self.turn or buffer.private:
@@ -190,8 +249,9 @@ class Follow:
     def forget(self, test: Any) -> None:
         """What these buffers hold is no longer theirs."""
         for buffer in filter(test, self.buffers):
-            memory = self._memory(buffer)[0]
-            memory[memory == self.number(buffer)] = 0
+            memory, start, size = self._memory(buffer)
+            own = memory[start : start + size * buffer.size]
+            own[own == self.number(buffer)] = 0
 
     # Statements -----------------------------------------------------------------------------------
 

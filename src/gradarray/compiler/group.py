@@ -27,6 +27,25 @@ class Group:
     summed: tuple[int, ...] | None = None  # the axes of the sums
     lane: int | None = None  # the axis that lanes go along, where it is known
     names: dict[str, int] = field(default_factory=dict)  # of the ops that meet here; how often
+    made: dict[Expr, Expr] = field(default_factory=dict)  # operation: the value that it came with
+    weights: dict[Expr, int] = field(default_factory=dict)  # of values: at most so many operations
+
+    def define(self, x: Abstract, e: Expr) -> None:
+        """x is e at every point."""
+        self.values[x] = e
+        if e in self.weights:
+            return
+        own = [part for part in expr.down_to(e, self.made) if part.args]
+        new = [part for part in own if part not in self.made]
+        others = dict.fromkeys(self.made[part] for part in own if part in self.made)
+        self.weights[e] = len(new) + sum([self.weights[value] for value in others])
+        self.made.update(dict.fromkeys(new, e))
+
+    def takes_more(self, e: Expr, most: int) -> bool:
+        """Is a value made of more operations than that?"""
+        if self.weights[e] > most:
+            self.weights[e] = len(expr.topological([e]))
+        return self.weights[e] > most
 
     def leaf(self, view: View) -> Expr:
         view = view.broadcast(self.shape)
@@ -50,7 +69,7 @@ def statements(group: Group) -> list[Any]:
     Vector lanes go along the axis that most of the memory lies along; sums are taken in the
     innermost loops, so that registers hold them.
     """
-    if math.prod(group.shape) == 0 and not group.sums:
+    if not group.sums and (not group.stores or math.prod(group.shape) == 0):
         return []
     summed = set(group.summed or ()) if group.sums else set()
     points = [*group.views, *(v for v, _ in group.stores)]

@@ -47,6 +47,19 @@ def splat(dtype: np.dtype, raw: bytes, lanes: int) -> str:
     return f"splat ({element(dtype)} {one})"
 
 
+def mask(count: int, lanes: int) -> str:
+    """The first lanes of some; '' for all of them."""
+    if count >= lanes:
+        return ""
+    return f"<{', '.join(f'i1 {str(k < count).lower()}' for k in range(lanes))}>"
+
+
+def unmasked(mask: str, lanes: int) -> list[int]:
+    """The lanes that a mask leaves."""
+    bits = mask.strip("<>").split(", ")
+    return [k for k in range(lanes) if not mask or bits[k] == "i1 true"]
+
+
 # Of functions that are made with care (#0), and of those that are made quickly (#1).
 ATTRIBUTES = """attributes #0 = { nounwind "frame-pointer"="none" }
 attributes #1 = { nounwind "frame-pointer"="none" noinline optnone }
@@ -111,6 +124,65 @@ class Writer:
             return ""
         return self.let(f"call {kind} @{function}({given})")
 
+    def go(self, to: str) -> None:
+        self.put(f"br label %{to}")
+
+    def choose(self, condition: str, yes: str, no: str) -> None:
+        self.put(f"br i1 {condition}, label %{yes}, label %{no}")
+
+    def field(self, base: str, at: int, kind: str = "ptr") -> str:
+        """What lies so many bytes behind an address."""
+        place = self.let(f"getelementptr i8, ptr {base}, i64 {at}")
+        return self.let(f"load {kind}, ptr {place}")
+
+    def kernel(self, params: str) -> str:
+        """The function whole; `Module.kernel` puts in its name."""
+        self.put("ret void")
+        body = "\n".join(self.lines)
+        return f"define internal void @SELF({params}) #0 {{\n{body}\n}}\n"
+
+    # Vectors --------------------------------------------------------------------------------------
+
+    def load(self, dtype: np.dtype, at: str, lanes: int, mask: str = "") -> str:
+        """Elements that lie side by side; 0 in lanes that a mask leaves out."""
+        wide, align = vector(stored(dtype), lanes), dtype.itemsize
+        if mask:
+            x = self.call(
+                wide, f"llvm.masked.load.v{lanes}{suffix(dtype, 1)}.p0",
+                [(f"ptr align {align}", at), (f"<{lanes} x i1>", mask), (wide, _zero(lanes))],
+            )  # fmt: skip
+        else:
+            x = self.let(f"load {wide}, ptr {at}, align {align}")
+        return self.let(f"icmp ne {wide} {x}, {_zero(lanes)}") if dtype == BOOL else x
+
+    def store(self, dtype: np.dtype, x: str, at: str, lanes: int, mask: str = "") -> None:
+        """Put elements side by side, apart from those that a mask leaves out."""
+        wide, align = vector(stored(dtype), lanes), dtype.itemsize
+        if dtype == BOOL:
+            x = self.let(f"zext {vector('i1', lanes)} {x} to {wide}")
+        if mask:
+            self.call(
+                "void", f"llvm.masked.store.v{lanes}{suffix(dtype, 1)}.p0",
+                [(wide, x), (f"ptr align {align}", at), (f"<{lanes} x i1>", mask)],
+            )  # fmt: skip
+        else:
+            self.put(f"store {wide} {x}, ptr {at}, align {align}")
+
+    def spread(self, kind: str, x: str, lanes: int) -> str:
+        """One element in all lanes."""
+        if lanes == 1:
+            return x
+        wide = vector(kind, lanes)
+        one = self.let(f"insertelement {wide} poison, {kind} {x}, i32 0")
+        zeros = f"<{lanes} x i32> zeroinitializer"
+        return self.let(f"shufflevector {wide} {one}, {wide} poison, {zeros}")
+
+    def shuffle(self, kind: str, a: str, b: str, lanes: int, order: Iterable[int]) -> str:
+        """A vector of these lanes of two others, counted from the first lane of a to b's last."""
+        wide, places = vector(kind, lanes), [f"i32 {k}" for k in order]
+        to = f"<{len(places)} x i32> <{', '.join(places)}>"
+        return self.let(f"shufflevector {wide} {a}, {wide} {b}, {to}")
+
     # Loops ----------------------------------------------------------------------------------------
 
     def loop(self, extent: str | int, step: int = 1, start: str | int = 0) -> Loop:
@@ -120,18 +192,18 @@ class Writer:
 class Loop:
     """`with writer.loop(n) as i:` runs the block for i = 0, step, 2 step, .. below n.
 
-    `carry` declares values that go from one turn to the next; see `carried`.
+    `carry` declares values that go from one turn to the next.
     """
 
     def __init__(self, w: Writer, start: str, extent: str, step: int) -> None:
         self.w, self.start, self.extent, self.step = w, start, extent, step
-        self.carries: list[tuple[str, str, str, str]] = []
+        self.carries: list[tuple[str, str, str]] = []
         self.next: dict[str, str] = {}
 
     def carry(self, kind: str, first: str) -> str:
         """A value that is `first` in the first turn; `set` says what it is in the next."""
         name = self.w.name("c")
-        self.carries.append((name, kind, first, ""))
+        self.carries.append((name, kind, first))
         return name
 
     def set(self, name: str, value: str) -> None:
@@ -143,12 +215,12 @@ class Loop:
         tag = self.i[1:]
         self.head, self.body, self.end = f"head_{tag}", f"body_{tag}", f"end_{tag}"
         self.before = w.block
-        w.put(f"br label %{self.head}")
+        w.go(self.head)
         w.label(self.head)
         self.at = len(w.lines)
         self.going = w.name("g")
         w.put(f"{self.going} = icmp slt i64 {self.i}, {self.extent}")
-        w.put(f"br i1 {self.going}, label %{self.body}, label %{self.end}")
+        w.choose(self.going, self.body, self.end)
         w.label(self.body)
         return self.i
 
@@ -156,11 +228,11 @@ class Loop:
         w = self.w
         after = w.let(f"add nuw nsw i64 {self.i}, {self.step}")
         last = w.block
-        w.put(f"br label %{self.head}")
+        w.go(self.head)
         phis = [
             f"  {self.i} = phi i64 [ {self.start}, %{self.before} ], [ {after}, %{last} ]"
         ]
-        for name, kind, first, _ in self.carries:
+        for name, kind, first in self.carries:
             phis.append(
                 f"  {name} = phi {kind} [ {first}, %{self.before} ], [ {self.next[name]}, %{last} ]"
             )
@@ -211,13 +283,13 @@ def _rare(w: Writer, x: Expr, known: dict[Expr, str], lanes: int) -> str:
     if lanes > 1:
         asked = w.call("i1", f"llvm.vector.reduce.or.v{lanes}i1", [(truth, condition)])
     tag, before = w.name("r")[1:], w.block
-    w.put(f"br i1 {asked}, label %rare_{tag}, label %on_{tag}")
+    w.choose(asked, f"rare_{tag}", f"on_{tag}")
     w.label(f"rare_{tag}")
     # What is written here is known here only.
     (other,) = compute(w, [x.args[2]], known, lanes)
     other = w.let(f"select {truth} {condition}, {kind} {other}, {kind} {usual}")
     last = w.block
-    w.put(f"br label %on_{tag}")
+    w.go(f"on_{tag}")
     w.label(f"on_{tag}")
     return w.let(f"phi {kind} [ {usual}, %{before} ], [ {other}, %{last} ]")
 

@@ -30,6 +30,7 @@ SMALL = 8192  # multiplications below which a product is a nest, not a call of B
 TERMS = 2  # of a product that is written out at every point
 SHARED = 4  # operations that may be carried out once more where a value is needed
 MOST_LOADS = 24  # arrays that one nest goes along at a time
+MOST = 1000  # expressions that one nest begins anew from: LLVM's time grows faster than they do
 
 
 @dataclass(eq=False)
@@ -192,6 +193,7 @@ class Lowering:
                 isinstance(g, Group)
                 and g.shape == shape
                 and (not shape or len(g.views) + len(g.stores) < MOST_LOADS)
+                and (not shape or len(g.made) < MOST)
                 and (summed is None or g.summed in (None, summed))
             ):
                 break
@@ -245,9 +247,11 @@ class Lowering:
         again = [y for y in own if y not in ends and y.args]
         if len(again) > SHARED and len(source.kept.intersection(again)) > SHARED:
             return
+        if len(again) > SHARED and len(group.made) + len(again) > MOST:
+            return
         if len(group.views) + len(ends) > MOST_LOADS:
             return
-        group.values[x] = expr.rebuilt(own, {y: group.leaf(view) for y, view in ends.items()})
+        group.define(x, expr.rebuilt(own, {y: group.leaf(view) for y, view in ends.items()}))
         self.moved.append((x, self.inline[x]))
         self.inline[x] = k
 
@@ -256,7 +260,8 @@ class Lowering:
     ) -> None:
         """y = rule(*xs) at every point; xs are values, or numbers."""
         xs = [self._as_operand(x) for x in xs]
-        k = self._group(y.shape, self._bound(xs, y.shape))
+        first = self._bound(xs, y.shape)
+        k = self._group(y.shape, first if y.shape else max(first, self._after_chains(xs)))
         group = self.items[k]
         args = []
         for x in xs:
@@ -265,8 +270,22 @@ class Lowering:
             else:
                 args.append(x)
         found = as_scalar(rule(*args)).e
-        group.values[y] = expr.cast(found, y.dtype) if found.dtype != y.dtype else found
+        group.define(y, expr.cast(found, y.dtype) if found.dtype != y.dtype else found)
         self.inline[y] = k
+
+    def _after_chains(self, xs: Sequence[Any]) -> int:
+        """The first item that may use numbers; what is made of very many operations is stored.
+
+        Of numbers a group may hold any number that have nothing in common: these come apart.
+        """
+        first = 0
+        for x in xs:
+            if type(x) is Abstract and x in self.inline:
+                group = self.items[self.inline[x]]
+                if group.takes_more(group.values[x], MOST):
+                    self.memory(x)
+                    first = max(first, self.ready[x])
+        return first
 
     def pointwise(
         self, views: Sequence[View], first: int, y: Abstract, rule: Callable[..., Any]
@@ -275,7 +294,7 @@ class Lowering:
         k = self._group(y.shape, first)
         group = self.items[k]
         found = as_scalar(rule(*[Scalar(group.leaf(v)) for v in views])).e
-        group.values[y] = expr.cast(found, y.dtype)
+        group.define(y, expr.cast(found, y.dtype))
         self.inline[y] = k
 
     def _as_operand(self, x: Any) -> Any:

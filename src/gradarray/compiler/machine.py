@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
 import threading
@@ -13,7 +14,7 @@ import llvmlite.binding as llvm
 from . import cache, passes
 from .fault import verified
 
-_lock = threading.Lock()  # LLVM's objects are shared by all compiles
+lock = threading.RLock()  # LLVM's objects are shared by all compiles
 _number = itertools.count()
 
 
@@ -73,18 +74,29 @@ def _machine(careful: bool = True) -> Any:
 @functools.cache
 def _jit() -> Any:
     _start()
-    return llvm.create_lljit_compiler(_machine())
+    return for_good(llvm.create_lljit_compiler(_machine()))
+
+
+def for_good(x: Any) -> Any:
+    """x, held until the process ends.
+
+    When Python ends it clears modules in an order of its own, while what they made is still used:
+    a function from native code reads its definition whenever it is collected, threads of the pool
+    wait in their code, and a `__del__` may call what is compiled.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(x))
+    return x
 
 
 def object_code(text: str) -> bytes:
     """LLVM's text as an object file, from the cache if it is there; it is verified first."""
     if not passes.is_on("code"):
-        with _lock:
+        with lock:
             return _machine(careful=False).emit_object(verified(text))
     name = object_name(text)
     code = cache.load(name)
     if code is None:
-        with _lock:
+        with lock:
             code = _machine().emit_object(verified(text))
         cache.store(name, code)
     return code
@@ -93,13 +105,17 @@ def object_code(text: str) -> bytes:
 def object_name(text: str) -> str:
     """The name in the cache of the code of a text."""
     target = host()
-    version = ".".join(map(str, llvm.llvm_version_info))
-    return cache.key(text, version, llvm.get_default_triple(), target.cpu, target.features)
+    return cache.key(text, llvm_name(), target.cpu, target.features)
+
+
+def llvm_name() -> str:
+    """LLVM, its version, and the kind of machine."""
+    return ".".join(map(str, llvm.llvm_version_info)) + " " + llvm.get_default_triple()
 
 
 def assembly(text: str) -> str:
     """LLVM's text as the assembly of this machine."""
-    with _lock:
+    with lock:
         _start()
         return _machine().emit_assembly(verified(text))
 
@@ -108,7 +124,7 @@ class Loaded:
     """Object code in memory, ready to be called, for as long as this is held."""
 
     def __init__(self, code: bytes, entries: tuple[str, ...], symbols: dict[str, int]) -> None:
-        with _lock:
+        with lock:
             builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
             for name, address in symbols.items():
                 builder.import_symbol(name, address)

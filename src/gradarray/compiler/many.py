@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,16 +18,18 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, wrap
-from .call import Call, Reads, Unusual, gate_of
-from .gate import DONE
-from .ir import ATTRIBUTES
-from .machine import Loaded, object_code
+from .arguments import is_dynamic
+from .call import Call, Unusual, gate_of
+from .gate_text import DONE
+from .ir import ATTRIBUTES, Writer
+from .machine import Loaded, for_good, object_code
 from .memory import View
 from .native import LONG, Native
-from .record import Output, Recorded, Slot, is_dynamic
+from .reads import Reads
+from .record import Output, Recorded, Slot
 from .rows import Rows
 
-HEAD, INPUT, OUTPUT = 3, 8, 3  # words of a plan of moves, of an input, of an output
+HEAD, INPUT, OUTPUT = 3, 7, 3  # words of a plan of moves, of an input, of an output
 
 
 class Many:
@@ -53,14 +56,15 @@ class Many:
             for k, (slot, _) in enumerate(recorded.reads) if slot.handle is None
         }  # fmt: skip
         self._forms = {k: (leaves[k].shape, leaves[k].dtype) for k in self._leaves}
-        self._views = self._made()
+        self._made = self._outputs()
         self._moves = np.zeros(
-            HEAD + INPUT * len(self._index) + OUTPUT * len(self._views), np.int64
+            HEAD + INPUT * len(self._index) + OUTPUT * len(self._made), np.int64
         )
         self._gate = gate_of(
             native, call.work, reads.records, 0, _loaded().addresses["move"],
             self._moves.ctypes.data,
         )  # fmt: skip
+        self._free = threading.Lock()
         self.long = native.cost.seconds > LONG
 
     def _check(self) -> None:
@@ -83,34 +87,36 @@ class Many:
             if isinstance(x, GradArray) or (type(x) is Output and x.at in places):
                 raise Unusual
 
-    def _made(self) -> dict[Any, tuple[View, bool]]:
-        """The arrays that are made anew, by their buffers; is there one for each batch?"""
+    def _outputs(self) -> dict[Any, tuple[int, bool]]:
+        """The outputs that are made anew, by their buffers; is there one for each batch?"""
         outputs = self._native.lowering.outputs
         kept = {x.at for x in self._recorded.result if type(x) is Output}
-        found: dict[Any, tuple[View, bool]] = {}
+        found: dict[Any, tuple[int, bool]] = {}
         for at, view in enumerate(outputs):
             if isinstance(view, View) and at not in self._native.places:
-                _, each = found.get(view.buffer, (view, False))
-                found[view.buffer] = view, each or at in kept
+                _, each = found.get(view.buffer, (at, False))
+                found[view.buffer] = at, each or at in kept
         return found
 
     def __call__(self, rows: Rows, stop: np.ndarray | None = None) -> tuple[int, Any]:
         """Run batches until one does not fit, or the word `stop` is not 0: how many were run, and
         what the function returned, each array with the batches along a new first axis."""
-        call, gate = self._call.gate, self._gate
-        assert call is not None
-        held = self._give(rows)
-        if held is None or call.plan[0]:
-            return 0, None  # otherwise laid out, or under way in another thread
+        if not self._free.acquire(blocking=False):
+            return 0, None  # under way in another thread
+        try:
+            return self._run(rows, stop)
+        finally:
+            self._free.release()
+
+    def _run(self, rows: Rows, stop: np.ndarray | None) -> tuple[int, Any]:
+        gate, held = self._gate, self._give(rows)
+        if held is None:
+            return 0, None
         arrays = self._results(rows.count)
         gate.set("turns", rows.count)
         gate.set("turn", 0)
         gate.set("stop", 0 if stop is None else stop.ctypes.data)
-        call.plan[0] = 1  # the memory is in use
-        try:
-            answer = gate.call()
-        finally:
-            call.plan[0] = 0
+        answer = gate.call()
         done = gate.get("turn")
         if answer == DONE and done:
             self._bind(arrays)
@@ -119,7 +125,7 @@ class Many:
     def _give(self, rows: Rows) -> list[Any] | None:
         """Where batches come from; None if their form is another."""
         moves, size = self._moves, rows.size
-        moves[:HEAD] = size, len(self._index), len(self._views)
+        moves[:HEAD] = size, len(self._index), len(self._made)
         held: list[Any] = [rows.order]
         at = HEAD
         for k, x in zip(self._leaves, rows.arrays, strict=True):
@@ -138,9 +144,8 @@ class Many:
             in_place = order is None and step == row
             copy = None if in_place else np.empty(size * row + 8, np.uint8)
             moves[at : at + INPUT] = (
-                x.__array_interface__["data"][0], step, row, self._index[k],
-                0 if copy is None else copy.ctypes.data, 0 if order is None else order.ctypes.data,
-                first, 0,
+                x.__array_interface__["data"][0], 0 if copy is None else copy.ctypes.data,
+                0 if order is None else order.ctypes.data, first, step, row, self._index[k],
             )  # fmt: skip
             at += INPUT
             held += [x, copy]
@@ -150,11 +155,11 @@ class Many:
         """Memory for what is made: for each batch, or for the last one."""
         at = HEAD + INPUT * len(self._index)
         arrays = {}
-        for buffer, (view, each) in self._views.items():
-            shape = (count, *view.shape) if each else view.shape
-            array = arrays[buffer] = np.empty(shape, np.dtype(buffer.dtype.type))
+        for buffer, (output, each) in self._made.items():
+            shape, dtype = self._native.form(output)
+            array = arrays[buffer] = np.empty((count, *shape) if each else shape, dtype)
             step = array[0].nbytes if each else 0
-            self._moves[at : at + OUTPUT] = buffer.index, array.ctypes.data, step
+            self._moves[at : at + OUTPUT] = array.ctypes.data, step, buffer.index
             at += OUTPUT
         return arrays
 
@@ -163,7 +168,7 @@ class Many:
         if not isinstance(view, View):
             return view
         array = arrays[view.buffer]
-        return array[-1] if self._views[view.buffer][1] and not each else array
+        return array[-1] if self._made[view.buffer][1] and not each else array
 
     def _bind(self, arrays: dict[Any, np.ndarray]) -> None:
         """State and gradients, as they are after the last batch."""
@@ -202,14 +207,69 @@ def _has_whole_rows(x: np.ndarray) -> bool:
 @functools.cache
 def _loaded() -> Loaded:
     move = ctypes.cast(ctypes.memmove, ctypes.c_void_p).value or 0
-    return Loaded(object_code(_TEXT + ATTRIBUTES), ("move",), {"memmove": move})
+    return for_good(Loaded(object_code(_text() + ATTRIBUTES), ("move",), {"memmove": move}))
 
 
-# Before each batch: the addresses of its rows, or copies of them; where results go.
-_TEXT = """
+def _text() -> str:
+    """Before each batch: the addresses of its rows, or copies of them; where results go."""
+    w = Writer(set())
+    w.label("entry")
+    rows, inputs, outputs = (w.field("%moves", 8 * k, "i64") for k in range(HEAD))
+    before = w.let(f"mul i64 {rows}, %turn")
+
+    def put(index: str, address: str) -> None:
+        w.put(f"store ptr {address}, ptr {w.let(f'getelementptr ptr, ptr %table, i64 {index}')}")
+
+    each = w.loop(inputs)
+    at = each.carry("ptr", w.let(f"getelementptr i64, ptr %moves, i64 {HEAD}"))
+    with each:
+        source, copy, order = (w.field(at, 8 * k) for k in range(3))
+        first, step, size, index = (w.field(at, 8 * k, "i64") for k in range(3, INPUT))
+        first = w.let(f"add i64 {first}, {before}")
+        there = w.let(f"getelementptr i8, ptr {source}, i64 {w.let(f'mul i64 {first}, {step}')}")
+        in_place = w.let(f"icmp eq ptr {copy}, null")
+        copies = w.loop(w.let(f"select i1 {in_place}, i64 0, i64 {rows}"))
+        to = copies.carry("ptr", copy)
+        with copies as k:
+            of = w.let(f"add i64 {first}, {k}")
+            w.put(
+                f"call void @copy(ptr {to}, ptr {source}, i64 {step}, ptr {order}, i64 {of}, "
+                f"i64 {size})"
+            )
+            copies.set(to, w.let(f"getelementptr i8, ptr {to}, i64 {size}"))
+        put(index, w.let(f"select i1 {in_place}, ptr {there}, ptr {copy}"))
+        each.set(at, w.let(f"getelementptr i64, ptr {at}, i64 {INPUT}"))
+    results = w.loop(outputs)
+    at = results.carry("ptr", at)
+    with results:
+        base = w.field(at, 0)
+        step, index = (w.field(at, 8 * k, "i64") for k in range(1, OUTPUT))
+        far = w.let(f"mul i64 {step}, %turn")
+        put(index, w.let(f"getelementptr i8, ptr {base}, i64 {far}"))
+        results.set(at, w.let(f"getelementptr i64, ptr {at}, i64 {OUTPUT}"))
+    w.put("ret void")
+    body = "\n".join(w.lines)
+    return f"{_COPY}\ndefine void @move(ptr %moves, ptr %table, i64 %turn) #0 {{\n{body}\n}}\n"
+
+
+# A row of an array, the one at a place of an order if there is one; sizes that are met often
+# without a call.
+_COPY = """
 declare ptr @memmove(ptr, ptr, i64)
 
-define internal void @copy(ptr %to, ptr %from, i64 %size) #0 {
+define internal void @copy(
+  ptr %to, ptr %source, i64 %step, ptr %order, i64 %at, i64 %size
+) #0 {
+  %plain = icmp eq ptr %order, null
+  br i1 %plain, label %row, label %look
+look:
+  %place = getelementptr i64, ptr %order, i64 %at
+  %number = load i64, ptr %place
+  br label %row
+row:
+  %n = phi i64 [ %at, %0 ], [ %number, %look ]
+  %far = mul i64 %n, %step
+  %from = getelementptr i8, ptr %source, i64 %far
   switch i64 %size, label %many [ i64 4, label %four
                                   i64 8, label %eight ]
 four:
@@ -222,91 +282,6 @@ eight:
   ret void
 many:
   %p = call ptr @memmove(ptr %to, ptr %from, i64 %size)
-  ret void
-}
-
-define void @move(ptr %moves, ptr %table, i64 %turn) #0 {
-  %rows = load i64, ptr %moves
-  %ip = getelementptr i64, ptr %moves, i64 1
-  %inputs = load i64, ptr %ip
-  %op = getelementptr i64, ptr %moves, i64 2
-  %outputs = load i64, ptr %op
-  %begin = getelementptr i64, ptr %moves, i64 3
-  %after = mul i64 %rows, %turn
-  br label %next
-next:
-  %k = phi i64 [ 0, %0 ], [ %k.next, %stored ]
-  %m = phi ptr [ %begin, %0 ], [ %m.next, %stored ]
-  %more = icmp slt i64 %k, %inputs
-  br i1 %more, label %input, label %results
-input:
-  %source = load ptr, ptr %m
-  %p1 = getelementptr i64, ptr %m, i64 1
-  %step = load i64, ptr %p1
-  %p2 = getelementptr i64, ptr %m, i64 2
-  %size = load i64, ptr %p2
-  %p3 = getelementptr i64, ptr %m, i64 3
-  %index = load i64, ptr %p3
-  %p4 = getelementptr i64, ptr %m, i64 4
-  %copy = load ptr, ptr %p4
-  %p5 = getelementptr i64, ptr %m, i64 5
-  %order = load ptr, ptr %p5
-  %p6 = getelementptr i64, ptr %m, i64 6
-  %start = load i64, ptr %p6
-  %first = add i64 %start, %after
-  %none = icmp eq ptr %copy, null
-  br i1 %none, label %there, label %row
-there:
-  %far = mul i64 %first, %step
-  %here = getelementptr i8, ptr %source, i64 %far
-  br label %stored
-row:
-  %r = phi i64 [ 0, %input ], [ %r.next, %found ]
-  %to = phi ptr [ %copy, %input ], [ %to.next, %found ]
-  %left = icmp slt i64 %r, %rows
-  br i1 %left, label %which, label %stored
-which:
-  %at = add i64 %first, %r
-  %plain = icmp eq ptr %order, null
-  br i1 %plain, label %found, label %look
-look:
-  %op1 = getelementptr i64, ptr %order, i64 %at
-  %number = load i64, ptr %op1
-  br label %found
-found:
-  %n = phi i64 [ %at, %which ], [ %number, %look ]
-  %off = mul i64 %n, %step
-  %from = getelementptr i8, ptr %source, i64 %off
-  call void @copy(ptr %to, ptr %from, i64 %size)
-  %to.next = getelementptr i8, ptr %to, i64 %size
-  %r.next = add i64 %r, 1
-  br label %row
-stored:
-  %address = phi ptr [ %here, %there ], [ %copy, %row ]
-  %place = getelementptr ptr, ptr %table, i64 %index
-  store ptr %address, ptr %place
-  %k.next = add i64 %k, 1
-  %m.next = getelementptr i64, ptr %m, i64 8
-  br label %next
-results:
-  %j = phi i64 [ 0, %next ], [ %j.next, %result ]
-  %o = phi ptr [ %m, %next ], [ %o.next, %result ]
-  %again = icmp slt i64 %j, %outputs
-  br i1 %again, label %result, label %end
-result:
-  %i = load i64, ptr %o
-  %q1 = getelementptr i64, ptr %o, i64 1
-  %base = load ptr, ptr %q1
-  %q2 = getelementptr i64, ptr %o, i64 2
-  %stride = load i64, ptr %q2
-  %on = mul i64 %stride, %turn
-  %result.at = getelementptr i8, ptr %base, i64 %on
-  %slot = getelementptr ptr, ptr %table, i64 %i
-  store ptr %result.at, ptr %slot
-  %j.next = add i64 %j, 1
-  %o.next = getelementptr i64, ptr %o, i64 3
-  br label %results
-end:
   ret void
 }
 """

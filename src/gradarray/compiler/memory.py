@@ -35,6 +35,11 @@ class View:
         return all(n == 1 or s == t for n, s, t in zip(
             self.shape, self.strides, contiguous(self.shape)))  # fmt: skip
 
+    @property
+    def start(self) -> Access:
+        """Where it begins."""
+        return self.access(())
+
     def access(self, axes: Sequence[Var]) -> Access:
         pairs = tuple((v, s) for v, s in zip(axes, self.strides) if s and v.extent > 1)
         return Access(self.buffer, self.offset, pairs + self.outer)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cache, loops, pairs, pool, recall, routines
+from . import bounds, cache, loops, pairs, pool, recall, routines
 from .apart import apart
 from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
@@ -23,6 +23,7 @@ from .loops import Buffer
 from .lower import Host
 from .machine import Loaded, host, object_code, object_name
 from .memory import View
+from .pair_math import complex_of
 from .parallel import in_chunks
 from .program import Program
 
@@ -46,8 +47,8 @@ class Native:
     ) -> None:
         self.target, self.places = host(), places or {}
         self._spare: list[Work] = []
-        self._of = program, suspects, self.places
-        name = recall.key(*self._of) if recalled else None
+        self.of, self._setting = (program, suspects, self.places), recall.Setting.now()
+        name = recall.key(*self.of) if recalled else None
         # Complex numbers lie as they do in NumPy; the code has them as pairs of real ones.
         self.kinds = [getattr(getattr(y, "dtype", None), "kind", "") for y in program.outputs]
         with blamed(program):
@@ -66,7 +67,7 @@ class Native:
             self._lower(assemble(program, suspects, places, late=False))
         every = [*self.bodies, self.commit]
         for body in every:
-            loops.check(body)
+            bounds.check(body)
         self._place()
         module = Module(self.target)
         self.names = [f"entry{k}" for k in range(len(self.bodies))]
@@ -74,6 +75,7 @@ class Native:
         for name, body in zip(self.names, every):
             Entry(module, name, (self.own_at, self.own_size)).write(body)
         self.text = module.text() + ATTRIBUTES
+        self.code = object_name(self.text)
         self.routines, self.shares = sorted(module.routines), module.shares
 
     def _load(self, code: bytes) -> None:
@@ -95,31 +97,33 @@ class Native:
         """What a call needs: where buffers lie, and the name of the code; no loops and no text."""
         state = {name: getattr(self, name) for name in _KEPT}
         state["lowering"] = replace(self.lowering, items=[], commit=[])
-        return {**state, "bodies": len(self.bodies), "code": object_name(self.text)}
+        return {**state, "bodies": len(self.bodies), "code": self.code}
 
     def _recall(self, name: str) -> bytes | None:
         """Become what was kept under a name, and give its code; None if it is not there."""
         state = recall.load(name)
-        if state is None:
+        if type(state) is not dict or state.keys() != {*_KEPT, "lowering", "bodies", "code"}:
             return None
-        code = cache.load(state.pop("code"))
+        self.code = state.pop("code")
+        code = cache.load(self.code)
         if code is None:
             return None
         self.bodies, self.commit, self.hosted = [[] for _ in range(state.pop("bodies"))], [], False
         self.parts: list[Any] = list(self.bodies)
         self.__dict__.update(state)
-        self._is_recalled = True
+        self.is_recalled = True
         return code
 
     def whole(self) -> Native:
         """This with its loops and its text, which are made again where they were not kept."""
-        if not self._is_recalled:
+        if not self.is_recalled:
             return self
         if self._twin is None:
-            self._twin = Native(*self._of, recalled=False)
+            with self._setting.again():
+                self._twin = Native(*self.of, recalled=False)
         return self._twin
 
-    _is_recalled = False
+    is_recalled = False
     _twin: Native | None = None
 
     def _lower(self, low: Assembled) -> None:
@@ -221,11 +225,19 @@ class Native:
         for view, kind in zip(self.lowering.outputs, self.kinds, strict=False):
             if isinstance(view, View):
                 y = work.given[view.buffer.index].reshape(view.shape)
-                y = together(y) if kind == "c" else y
+                y = pairs.together(y) if kind == "c" else y
                 out.append(y if y.shape else y[()])
             else:
                 out.append(view)
         return out
+
+    def form(self, at: int) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape and dtype of an output that is made anew, as who called it has it."""
+        view = self.lowering.outputs[at]
+        dtype = np.dtype(view.buffer.dtype.type)
+        if self.kinds[at] == "c":  # whose parts lie side by side
+            return view.shape[:-1], complex_of(dtype)
+        return view.shape, dtype
 
     def fill(self, work: Work, inputs: Sequence[Any]) -> None:
         """Give the step its inputs, and memory for its results."""
@@ -233,7 +245,7 @@ class Native:
         written = {self.lowering.inputs[k].index for k in self.places.values()}
         for buffer, x in zip(self.lowering.inputs, inputs):
             if pairs.is_complex(x):
-                x = parts_of(x)
+                x = pairs.parts_of(x)
             if not (isinstance(x, np.ndarray) and x.flags.c_contiguous and x.dtype == buffer.dtype):
                 assert buffer.index not in written, "state that does not lie as it must"
                 x = np.ascontiguousarray(x, buffer.dtype)
@@ -291,17 +303,6 @@ _KEPT = (
 )
 
 
-def parts_of(x: Any) -> Any:
-    """The parts of complex numbers, side by side, where they lie."""
-    x = np.ascontiguousarray(x).reshape(np.shape(x))
-    return np.ndarray((*x.shape, 2), x.real.dtype, x)
-
-
-def together(y: Any) -> Any:
-    """Complex numbers, of parts that lie side by side."""
-    return np.ndarray(y.shape[:-1], np.result_type(y.dtype, np.complex64), y)
-
-
 class Work:
     """The memory of one call: the arena, and the table of the addresses of what is given."""
 
@@ -309,7 +310,7 @@ class Work:
         self.arena, self.table = arena, table
         self.addresses = arena.ctypes.data, table.ctypes.data
         self.given: dict[int, Any] = {}
-        self.failed = np.zeros(1, np.int64)
+        self.busy, self.failed = np.zeros(1, np.int64), np.zeros(1, np.int64)
 
 
 def _cut(items: Sequence[Any]) -> list[Any]:

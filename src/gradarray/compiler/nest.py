@@ -9,7 +9,7 @@ import numpy as np
 
 from . import expr
 from .expr import BOOL
-from .ir import Module, Writer, compute, element, splat, stored, suffix, vector
+from .ir import Module, Writer, compute, element, mask, splat, stored, unmasked, vector
 from .loops import Access, Nest, Sum, Var
 from .tiny import power
 
@@ -58,10 +58,8 @@ class NestWriter:
         self.held = nest.held
         assert all(not one.fresh or nest.holds(one) for one in nest.sums), "sums go inside"
         self._from(0, 1, "")
-        self.w.put("ret void")
         params = ", ".join(f"ptr noalias {self.names[a]}" for a in self.accesses)
-        lines = "\n".join(self.w.lines)
-        self.text = f"define internal void @SELF({params}) #0 {{\n{lines}\n}}\n"
+        self.text = self.w.kernel(params)
 
     def _from(self, k: int, lanes: int, mask: str) -> None:
         """The loops from axis k on."""
@@ -90,14 +88,8 @@ class NestWriter:
         if whole < var.extent:
             rest = var.extent - whole
             width = min(power(rest), self.width) if narrow else self.width
-            turns.append(((width, self._mask(rest, width)), (var.extent, width, whole)))
+            turns.append(((width, mask(rest, width)), (var.extent, width, whole)))
         return turns
-
-    def _mask(self, count: int, width: int) -> str:
-        if count == width:
-            return ""
-        bits = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(width))
-        return f"<{bits}>"
 
     def _values(self, lanes: int, mask: str) -> list[str]:
         """What is stored and what is summed, at the point that the loops have reached."""
@@ -145,10 +137,7 @@ class NestWriter:
         wide, x = vector(kind, lanes), "zeroinitializer"
         own = [(i, s) for i, s, _ in access.through if i.moves(lane)]
         starts = [(self._address(i), i.stride(lane), s) for i, s in own]
-        there = mask.strip("<>").split(", ") if mask else []
-        for k in range(lanes):
-            if there and there[k] != "i1 true":
-                continue
+        for k in unmasked(mask, lanes):
             at = w.let(f"getelementptr {kind}, ptr {base}, i64 {k * access.stride(lane)}")
             for start, step, stride in starts:
                 place = w.let(f"getelementptr i64, ptr {start}, i64 {k * step}")
@@ -163,73 +152,30 @@ class NestWriter:
         lane = self.lane if lanes > 1 else None
         if lane is not None and any(at.moves(lane) for at, _, _ in access.through):
             return self._scattered(access, mask, lanes)
-        w, dtype = self.w, access.buffer.dtype
-        kind, at = stored(dtype), self._address(access)
+        w, dtype, at = self.w, access.buffer.dtype, self._address(access)
         stride = access.stride(self.lane) if self.lane is not None else 0
-        align = dtype.itemsize
         if stride == 0 or lanes == 1:
-            x = w.let(f"load {kind}, ptr {at}, align {align}")
-            if dtype == BOOL:
-                x = w.let(f"icmp ne i8 {x}, 0")
-            return self._splatted(x, element(dtype), lanes)
+            return w.spread(element(dtype), w.load(dtype, at, 1), lanes)
+        if stride == 1:
+            return w.load(dtype, at, lanes, mask)
+        kind, x = stored(dtype), "zeroinitializer"
         wide = vector(kind, lanes)
-        if stride == 1 and not mask:
-            x = w.let(f"load {wide}, ptr {at}, align {align}")
-        elif stride == 1:
-            x = w.call(
-                wide, f"llvm.masked.load.v{lanes}{_tag(dtype)}.p0",
-                [(f"ptr align {align}", at), (f"<{lanes} x i1>", mask), (wide, "zeroinitializer")],
-            )  # fmt: skip
-        else:
-            x = self._gathered(at, kind, stride, mask, lanes, align)
+        for k in unmasked(mask, lanes):  # they do not lie side by side
+            here = w.let(f"getelementptr {kind}, ptr {at}, i64 {k * stride}")
+            one = w.let(f"load {kind}, ptr {here}, align {dtype.itemsize}")
+            x = w.let(f"insertelement {wide} {x}, {kind} {one}, i32 {k}")
         return w.let(f"icmp ne {wide} {x}, zeroinitializer") if dtype == BOOL else x
 
-    def _gathered(
-        self, at: str, kind: str, stride: int, mask: str, lanes: int, align: int
-    ) -> str:
-        """Elements that do not lie side by side, one by one."""
-        w, wide = self.w, vector(kind, lanes)
-        x = "zeroinitializer"
-        for k in range(lanes):
-            if mask and "i1 true" != mask.strip("<>").split(", ")[k]:
-                continue
-            here = w.let(f"getelementptr {kind}, ptr {at}, i64 {k * stride}")
-            one = w.let(f"load {kind}, ptr {here}, align {align}")
-            x = w.let(f"insertelement {wide} {x}, {kind} {one}, i32 {k}")
-        return x
-
     def _store(self, access: Access, x: str, mask: str, lanes: int) -> None:
-        w, dtype = self.w, access.buffer.dtype
-        kind, at = stored(dtype), self._address(access)
+        w, dtype, at = self.w, access.buffer.dtype, self._address(access)
         stride = access.stride(self.lane) if self.lane is not None else 0
-        wide, align = vector(kind, lanes), dtype.itemsize
-        if dtype == BOOL:
-            x = w.let(f"zext {vector('i1', lanes)} {x} to {wide}")
-        if lanes == 1:
-            w.put(f"store {kind} {x}, ptr {at}, align {align}")
-        elif stride == 1 and not mask:
-            w.put(f"store {wide} {x}, ptr {at}, align {align}")
-        elif stride == 1:
-            w.call(
-                "void", f"llvm.masked.store.v{lanes}{_tag(dtype)}.p0",
-                [(wide, x), (f"ptr align {align}", at), (f"<{lanes} x i1>", mask)],
-            )  # fmt: skip
-        else:
-            bits = mask.strip("<>").split(", ") if mask else []
-            for k in range(lanes if stride else 1):
-                if bits and bits[k] != "i1 true":
-                    continue
-                one = w.let(f"extractelement {wide} {x}, i32 {k}")
-                here = w.let(f"getelementptr {kind}, ptr {at}, i64 {k * stride}")
-                w.put(f"store {kind} {one}, ptr {here}, align {align}")
-
-    def _splatted(self, x: str, kind: str, lanes: int) -> str:
-        if lanes == 1:
-            return x
-        wide = vector(kind, lanes)
-        one = self.w.let(f"insertelement {wide} poison, {kind} {x}, i32 0")
-        zeros = f"<{lanes} x i32> zeroinitializer"
-        return self.w.let(f"shufflevector {wide} {one}, {wide} poison, {zeros}")
+        if lanes == 1 or stride == 1:
+            w.store(dtype, x, at, lanes, mask if lanes > 1 else "")
+            return
+        for k in unmasked(mask, lanes) if stride else [0]:
+            one = w.let(f"extractelement {vector(element(dtype), lanes)} {x}, i32 {k}")
+            here = w.let(f"getelementptr {stored(dtype)}, ptr {at}, i64 {k * stride}")
+            w.store(dtype, one, here, 1)
 
     # Sums -----------------------------------------------------------------------------------------
 
@@ -294,12 +240,9 @@ class NestWriter:
         """All lanes combined: halves, quarters, .. in one fixed order."""
         w, kind = self.w, element(one.value.dtype)
         while lanes > 1:
-            half, wide = lanes // 2, vector(kind, lanes)
+            half = lanes // 2
             low, high = (
-                w.let(
-                    f"shufflevector {wide} {x}, {wide} poison, <{half} x i32> "
-                    f"<{', '.join(f'i32 {k}' for k in range(start, start + half))}>"
-                )
+                w.shuffle(kind, x, "poison", lanes, range(start, start + half))
                 for start in (0, half)
             )
             if half == 1:
@@ -309,7 +252,3 @@ class NestWriter:
             x = self._combine(one, low, high, half)
             lanes = half
         return x
-
-
-def _tag(dtype: np.dtype) -> str:
-    return "i8" if dtype == BOOL else suffix(dtype, 1)

@@ -20,9 +20,19 @@ from ..ops.logical import isfinite, isinf, logical_and, logical_or
 from ..ops.powers import hypot, sqrt
 from ..ops.shape import astype
 from ..ops.trigonometric import arctan2, cos, sin, tan
-from .scalar import Unsupported
+from .expr import Unsupported
 
 MOST = 100  # whole exponents up to this are products, as in NumPy
+
+
+def real_of(dtype: Any) -> np.dtype:
+    """The dtype of the parts."""
+    return np.dtype(f"f{np.dtype(dtype).itemsize // 2}")
+
+
+def complex_of(dtype: Any) -> np.dtype:
+    """The dtype of numbers whose parts have this one."""
+    return np.result_type(dtype, np.complex64)
 
 
 class Pair(NDArrayOperatorsMixin):
@@ -37,7 +47,7 @@ class Pair(NDArrayOperatorsMixin):
     def dtype(self) -> np.dtype:
         parts = [x for x in (self.re, self.im) if x is not None]
         real = np.result_type(*[getattr(x, "dtype", x) for x in parts])
-        return real if self.im is None else np.result_type(real, np.complex64)
+        return real if self.im is None else complex_of(real)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -30,21 +30,28 @@ from ..ops.shape import AsTypeGrad, BroadcastToGrad, astype
 from ..record import apply
 from . import dft
 from .abstract import Abstract
+from .expr import Unsupported
 from .loop_ops import ScanGrad, SwitchGrad, WhileGrad
-from .pair_math import Pair, as_pair, multiply, whole
+from .pair_math import Pair, as_pair, complex_of, multiply, real_of, whole
 from .program import Program, Step
-from .scalar import Unsupported
-
-
-def real_of(dtype: Any) -> np.dtype:
-    """The dtype of the parts."""
-    return np.dtype(f"f{np.dtype(dtype).itemsize // 2}")
 
 
 def is_complex(x: Any) -> bool:
     if getattr(getattr(x, "dtype", None), "kind", "") == "c":
         return True
     return isinstance(x, complex)
+
+
+def parts_of(x: Any) -> np.ndarray:
+    """The parts of complex numbers, side by side, where they lie."""
+    x = np.ascontiguousarray(x).reshape(np.shape(x))
+    return np.ndarray((*x.shape, 2), x.real.dtype, x)
+
+
+def together(y: Any) -> np.ndarray:
+    """Complex numbers, of parts that lie side by side."""
+    y = np.ascontiguousarray(y)
+    return np.ndarray(y.shape[:-1], complex_of(y.dtype), y)
 
 
 def paired(program: Program) -> Program:
@@ -242,22 +249,14 @@ def _beside_op(op: Any) -> Any:
     """The op on arrays whose complex numbers are pairs along a last axis."""
 
     def forward(*xs: Any, complex_at: tuple[int, ...], **params: Any) -> Any:
-        given = [
-            _together(x) if k in complex_at else x for k, x in enumerate(xs)
-        ]
+        given = [together(x)[()] if k in complex_at else x for k, x in enumerate(xs)]
         y = op.forward(*given, **params)
         return tuple(map(_apart, y)) if isinstance(y, tuple) else _apart(y)
 
+    def _apart(y: Any) -> Any:
+        return parts_of(y) if is_complex(y) else y
+
     return type(op.__name__, (), {"name": op.name, "forward": staticmethod(forward)})
-
-
-def _together(x: Any) -> Any:
-    x = np.ascontiguousarray(x)
-    return x.view(np.result_type(x.dtype, np.complex64))[..., 0][()]
-
-
-def _apart(y: Any) -> Any:
-    return np.stack([np.real(y), np.imag(y)], -1) if is_complex(y) else y
 
 
 # Ops of parts -------------------------------------------------------------------------------------

@@ -28,7 +28,12 @@ _off = threading.local()
 
 def is_on(name: str) -> bool:
     """Does this thread compile with the pass?"""
-    return name not in getattr(_off, "names", ())
+    return name not in left_out()
+
+
+def left_out() -> tuple[str, ...]:
+    """The passes that this thread compiles without."""
+    return getattr(_off, "names", ())
 
 
 @contextlib.contextmanager
@@ -37,8 +42,15 @@ def without(*names: str) -> Iterator[None]:
     unknown = [name for name in names if name not in PASSES]
     if unknown:
         raise ValueError(f"no pass {unknown[0]!r}; there are {', '.join(PASSES)}")
-    outer = getattr(_off, "names", ())
-    _off.names = (*outer, *names)
+    with leaving_out((*left_out(), *names)):
+        yield
+
+
+@contextlib.contextmanager
+def leaving_out(names: tuple[str, ...]) -> Iterator[None]:
+    """Within, this thread compiles without these passes, and with all others."""
+    outer = left_out()
+    _off.names = names
     try:
         yield
     finally:

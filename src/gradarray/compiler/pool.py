@@ -33,7 +33,7 @@ from typing import Any
 
 from ..errors import message
 from .ir import ATTRIBUTES
-from .machine import Loaded, object_code
+from .machine import Loaded, for_good, object_code
 
 MOST = 32  # threads
 SPINS = 4000  # looks for work before a worker sleeps, some 50 us
@@ -120,7 +120,8 @@ def _shared() -> Loaded:
     found = {
         name: ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0 for name in _NAMES
     } if libc else {}  # fmt: skip
-    loaded = Loaded(object_code(_text() + ATTRIBUTES), ("share", "words"), found)
+    code = object_code(_text() + ATTRIBUTES)
+    loaded = for_good(Loaded(code, ("share", "words"), found))  # workers are in it to the end
     _words.append(ctypes.CFUNCTYPE(ctypes.c_void_p)(loaded.addresses["words"])() or 0)
     _set("limit", get_threads())
     if hasattr(os, "register_at_fork"):

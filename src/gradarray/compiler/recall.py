@@ -6,28 +6,32 @@ code. Programs with ops of the user's own, or with functions among their paramet
 name, and are lowered each time; so are those with large constants.
 
 The library itself is known by the sizes and dates of its files, so that a change of any of them
-counts. Set `enabled` to False where parts of the compiler are replaced while it runs, as in tests.
+counts; if one was changed since this process began, it is not known what runs here, and nothing is
+recalled or kept. Set `enabled` to False where parts of the compiler are replaced while it runs, as
+in tests.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
+import importlib.util
 import os
 import pickle
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
-from .. import choices
-from . import cache, passes
+from .. import choices, loaded
+from . import cache, machine, passes
 from .abstract import Abstract
-from .machine import host
 from .program import Program, Step
+from .trace import lock
 
 LARGE = 1 << 22  # bytes of constants
 
@@ -38,23 +42,52 @@ class _Unknown(Exception):
     """Something that nothing can be said about."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What code depends on beside its program, and what may be another one at the next moment."""
+
+    choices: tuple[tuple[str, float], ...]
+    off: tuple[str, ...]
+    vector: int | None
+
+    @staticmethod
+    def now() -> Setting:
+        chosen = tuple([(c.name, c.value) for c in choices.table.values()])
+        return Setting(chosen, passes.left_out(), machine.VECTOR)
+
+    @contextlib.contextmanager
+    def again(self) -> Iterator[None]:
+        """Within, it is as it was."""
+        with lock, passes.leaving_out(self.off):
+            outer = Setting.now()
+            self._take()
+            try:
+                yield
+            finally:
+                outer._take()
+
+    def _take(self) -> None:
+        for name, value in self.choices:
+            choices.table[name].value = value
+        machine.VECTOR = self.vector
+
+
 def key(program: Program, suspects: int, places: dict[int, int]) -> str | None:
     """The name of what a program becomes; None for no name."""
     if not enabled or cache.folder() is None:
         return None
     if sum(np.asarray(x).nbytes for x in program.constants.values()) > LARGE:
         return None
+    library = _library()
+    if library is None:
+        return None
     try:
         said = _Words({}).program(program)
     except _Unknown:
         return None
-    choice = ",".join([f"{c.name}={c.value}" for c in choices.table.values()])
-    on = ",".join([name for name in passes.PASSES if passes.is_on(name)])
-    target, version = host(), ".".join(map(str, llvm.llvm_version_info))
     return cache.key(
-        "program", said, str(suspects), repr(sorted(places.items())), choice, on, version,
-        np.__version__, target.cpu, target.features,
-        str(target.vector_bytes), _library(),
+        "program", said, str(suspects), repr(sorted(places.items())), repr(Setting.now()),
+        repr(machine.host()), machine.llvm_name(), library,
     )  # fmt: skip
 
 
@@ -78,20 +111,47 @@ def store(name: str, state: Any) -> None:
 
 
 @functools.cache
-def _library() -> str:
-    """This library's files: a change of any of them is another library."""
-    root = Path(__file__).parents[1]
-    return "\n".join(sorted(_files(str(root))))
+def _library() -> str | None:
+    """This library and those that it computes constants with; None where that cannot be said."""
+    try:
+        files = sorted(_files(str(Path(__file__).parents[1])))
+        scipy = importlib.util.find_spec("scipy")
+        assert scipy is not None and scipy.origin is not None
+        files.append((scipy.origin, os.stat(scipy.origin)))
+    except OSError:
+        return None  # in an archive, as frozen programs are
+    if len(files) < 2 or any(_changed(found) > loaded.at for _, found in files):
+        return None
+    said = [
+        f"{path} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}" for path, found in files
+    ]
+    return "\n".join([np.__version__, sys.version, *said])
 
 
-def _files(folder: str) -> Iterator[str]:
+def _changed(found: os.stat_result) -> float:
+    """When a file became what it is; its date can be set, that of its entry cannot."""
+    return found.st_mtime if os.name == "nt" else found.st_ctime
+
+
+def _files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
     for entry in os.scandir(folder):
         if entry.is_dir():
             if entry.name != "__pycache__":
                 yield from _files(entry.path)
         elif entry.name.endswith(".py"):
-            found = entry.stat()
-            yield f"{entry.path} {found.st_size} {found.st_mtime_ns}"
+            yield entry.path, entry.stat()
+
+
+@functools.cache
+def _name(of: type) -> str:
+    """The name of a class of the library's, by which it is found again."""
+    package, name = of.__module__.split(".")[0], f"{of.__module__}.{of.__qualname__}"
+    found: Any = sys.modules.get(of.__module__)
+    for part in of.__qualname__.split("."):
+        found = getattr(found, part, None)
+    if package not in ("gradarray", "numpy", "builtins") or found is not of:
+        raise _Unknown
+    return name
 
 
 class _Words:
@@ -114,10 +174,11 @@ class _Words:
     def step(self, s: Step) -> str:
         if not s.op.__module__.startswith("gradarray."):
             raise _Unknown
+        op = _name(s.op)
         operands = " ".join([self.word(x) for x in s.operands])
         params = " ".join([f"{k}={self.word(x)}" for k, x in sorted(s.params.items())])
         values = " ".join([self.made(v) for v in s.values])
-        return f"{values} = {s.op.__module__}.{s.op.__qualname__} {operands} ; {params} {s.several}"
+        return f"{values} = {op} {operands} ; {params} {s.several}"
 
     def word(self, x: Any) -> str:
         kind = type(x)
@@ -128,6 +189,8 @@ class _Words:
             return f"%{n}"
         if kind in _PLAIN:
             return f"{kind.__name__}:{x!r}"
+        if kind is float or kind is complex:  # a NaN's sign is not in its text
+            return f"{kind.__name__}:{np.array(x).tobytes().hex()}"
         if kind is tuple or kind is list:
             return f"{kind.__name__}({' '.join([self.word(part) for part in x])})"
         if issubclass(kind, np.generic):
@@ -147,10 +210,7 @@ class _Words:
 
     def named(self, x: Any) -> str:
         """A class, or an object of a class that is only its fields."""
-        of = x if isinstance(x, type) else type(x)
-        if of.__module__.split(".")[0] not in ("gradarray", "numpy", "builtins"):
-            raise _Unknown
-        name = f"{of.__module__}.{of.__qualname__}"
+        name = _name(x if isinstance(x, type) else type(x))
         if isinstance(x, type):
             return name
         if isinstance(x, tuple):
@@ -161,4 +221,4 @@ class _Words:
         raise _Unknown
 
 
-_PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None), type(...)})
+_PLAIN = frozenset({int, bool, str, bytes, type(None), type(...)})

@@ -14,6 +14,7 @@ from ..array import GradArray, wrap
 from ..errors import GraphError, message
 from . import control, flow_series
 from .abstract import Abstract
+from .arguments import is_dynamic, unboxed, weak_of
 from .leaks import refuse_leaks
 from .program import Program
 from .trace import Bound, Trace, tracing
@@ -97,7 +98,7 @@ def _arguments(trace: Trace, leaves: Sequence[Any]) -> tuple[list[Any], dict[int
     known: dict[int, Any] = {}
     for k, leaf in enumerate(leaves):
         if not is_dynamic(leaf):
-            leaf = leaf.value if type(leaf) is Static else leaf
+            leaf = unboxed(leaf)
             given.append(leaf)
             trace.note(leaf)
             continue
@@ -105,7 +106,7 @@ def _arguments(trace: Trace, leaves: Sequence[Any]) -> tuple[list[Any], dict[int
             given.append(known[id(leaf)])
             trace.same[k] = arguments[id(known[id(leaf)])]
             continue
-        weak = type(leaf) if type(leaf) in (float, complex) else None
+        weak = weak_of(leaf)
         data = leaf._data if isinstance(leaf, GradArray) else np.asarray(leaf)[()]
         handle = wrap(data, type(leaf) if isinstance(leaf, GradArray) else GradArray)
         if isinstance(leaf, GradArray):
@@ -120,18 +121,6 @@ def _arguments(trace: Trace, leaves: Sequence[Any]) -> tuple[list[Any], dict[int
         known[id(leaf)] = handle
         given.append(handle)
     return given, arguments
-
-
-@dataclass(frozen=True)
-class Static:
-    """An argument declared static: part of the program, recorded anew for another value."""
-
-    value: Any
-
-
-def is_dynamic(leaf: Any) -> bool:
-    """Is this argument a value of the program? Others are static: a new one records anew."""
-    return isinstance(leaf, (GradArray, np.ndarray, np.generic)) or type(leaf) in (float, complex)
 
 
 def _finished(trace: Trace, arguments: dict[int, int], result: Any) -> Recorded:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,13 +10,14 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, wrap
-from ..errors import ShapeError, message
+from ..errors import ShapeError, message, warn
 from ..graph import mode
 from .abstract import Abstract
+from .arguments import Static, is_dynamic
 from .call import MISS
 from .expand import expanded
 from .program import Program
-from .record import Recorded, Static, is_dynamic, record
+from .record import Recorded, record
 from .sizes import Free, Unsized, compared, cut, masked, numbers, resized
 from .version import Version
 
@@ -152,13 +152,12 @@ class Sizes:
         except Exception as reason:  # also what f raises for this number of samples alone
             family.refused = True
             if self._asked:
-                warnings.warn(
+                warn(
                     message(
                         "compile",
                         f"the number of samples is not free: {reason}.",
                         "Each number is compiled by itself.",
-                    ),
-                    stacklevel=6,
+                    )
                 )
             return None
         family.sized.append(version)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import expr
-from .expr import BOOL, Expr
+from .expr import Expr
 from .ir import Writer, compute, element, splat, stored, vector
 from .loops import Access, Buffer, Fill, Loop, Nest, Sum, Var
 
@@ -188,18 +188,12 @@ class TinyWriter:
 
     def _get(self, at: str, dtype: np.dtype, count: int, lanes: int) -> str:
         """`count` elements that lie side by side, in a vector whose other lanes copy the first."""
-        kind = vector(stored(dtype), count)
-        x = self.w.let(f"load {kind}, ptr {at}, align {dtype.itemsize}")
-        if dtype == BOOL:
-            x = self.w.let(f"icmp ne {kind} {x}, {'0' if count == 1 else 'zeroinitializer'}")
+        x = self.w.load(dtype, at, count)
         return self.shuffled(x, dtype, count, list(range(count)), lanes)
 
     def _put(self, at: str, dtype: np.dtype, count: int, lanes: int, x: str) -> None:
         x = self.shuffled(x, dtype, lanes, list(range(count)), count)
-        kind = vector(stored(dtype), count)
-        if dtype == BOOL:
-            x = self.w.let(f"zext {vector('i1', count)} {x} to {kind}")
-        self.w.put(f"store {kind} {x}, ptr {at}, align {dtype.itemsize}")
+        self.w.store(dtype, x, at, count)
 
     def shuffled(
         self, x: str, dtype: np.dtype, lanes: int, places: list[int], count: int
@@ -214,9 +208,7 @@ class TinyWriter:
             x = w.let(f"insertelement {vector(kind, count)} poison, {kind} {x}, i32 0")
             lanes, places = count, [0]
         full = [*places, *[places[0]] * (count - len(places))]
-        mask = ", ".join(f"i32 {k}" for k in full)
-        wide = vector(kind, lanes)
-        return w.let(f"shufflevector {wide} {x}, {wide} poison, <{count} x i32> <{mask}>")
+        return w.shuffle(kind, x, "poison", lanes, full)
 
     def _blended(self, h: Held, x: str, lanes: int, places: list[int]) -> str:
         """The stretch with the lanes of x at these places."""
@@ -229,13 +221,8 @@ class TinyWriter:
         width = max(lanes, h.lanes)
         old = self.shuffled(h.value, dtype, h.lanes, list(range(h.lanes)), width)
         new = self.shuffled(x, dtype, lanes, list(range(lanes)), width)
-        mask = ", ".join(
-            f"i32 {width + source[p] if p in source else p}" for p in range(h.lanes)
-        )
-        wide = vector(element(dtype), width)
-        return self.w.let(
-            f"shufflevector {wide} {old}, {wide} {new}, <{h.lanes} x i32> <{mask}>"
-        )
+        order = [width + source[p] if p in source else p for p in range(h.lanes)]
+        return self.w.shuffle(element(dtype), old, new, width, order)
 
     # Statements -----------------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@ import contextlib
 import gc
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -22,7 +21,7 @@ import numpy as np
 from .. import graph
 from ..algebra import Elementwise, Linear, Multilinear, Reduction
 from ..array import GradArray, wrap
-from ..errors import GraphError, message, shown_place, user_place
+from ..errors import GraphError, message, shown_place, user_place, warn
 from ..graph import Grad, Leaf, mode
 from .abstract import Abstract, is_array
 from .program import Step
@@ -183,14 +182,13 @@ class Trace:
         """The results of a step, from their forms: one, or a tuple if they are in a list."""
         self.steps.append(step)
         if len(self.steps) == LONG:
-            warnings.warn(
+            warn(
                 message(
                     "compile",
                     f"the function has more than {LONG} operations: a Python loop is recorded "
                     "turn by turn.",
                     "Write it as ga.scan, ga.fori_loop or ga.while_loop, which stay loops.",
-                ),
-                stacklevel=2,
+                )
             )
         if isinstance(found, list):
             step.several = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,11 +13,12 @@ import numpy as np
 
 from .. import tree
 from ..array import GradArray, wrap
-from ..errors import GraphError, message
+from ..errors import GraphError, message, warn
 from ..graph import flags
 from . import passes, report, split_text
 from .abstract import Abstract
 from .again import Again
+from .arguments import Static, is_dynamic
 from .assemble import prepared
 from .call import Call, Unusual, own, places_of
 from .check import Checked
@@ -31,11 +31,9 @@ from .record import (
     Output,
     Recorded,
     Slot,
-    Static,
     captured_by_value,
     changed_each_time,
     differing_results,
-    is_dynamic,
     mismatch,
     read_only,
     record,
@@ -120,10 +118,10 @@ class Version:
         if self.varies and strict:
             raise GraphError(changed_each_time(f, self.varies))
         if self.varies:
-            warnings.warn(changed_each_time(f, self.varies), stacklevel=5)
+            warn(changed_each_time(f, self.varies))
         for x in second.program.constants.values():
             if x.nbytes > LARGE and np.any(x != x.flat[0]):  # not a seed of ones
-                warnings.warn(captured_by_value(f, x), stacklevel=5)
+                warn(captured_by_value(f, x))
         return second
 
     def fits(self, leaves: Sequence[Any]) -> bool:
@@ -294,7 +292,7 @@ class Version:
             raise ValueError(message("show", f"{what!r} is none of {kinds}."))
         if self.eager:
             return "It runs op by op: a result is on a graph that was walked inside."
-        run = (self._run._run if isinstance(self._run, Checked) else self._run).whole()
+        run = self._run.whole()
         inputs = [
             example(v) if slot.handle is None or slot.gradient else read(slot, ())
             for slot, v in self.recorded.reads
@@ -311,7 +309,7 @@ class Version:
                     "Return x.detach(), or call it once inside ga.no_grad().",
                 )
             )
-        run = (self._run._run if isinstance(self._run, Checked) else self._run).whole()
+        run = self._run.whole()
         values = [
             None if slot.handle is None else read(slot, ()) for slot, _ in self.recorded.reads
         ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from ..array import GradArray, wrap
-from ..errors import ShapeError, message
+from ..errors import ShapeError, message, warn
 from ..ops.contract import matmul
 from ..ops.functional import linear
 from ..ops.join import concatenate, stack, unstack
@@ -47,10 +46,9 @@ class _Recurrent(Module):
             )
         check_probability(dropout, type(self).__name__)
         if dropout and num_layers == 1:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: dropout={dropout} acts between layers, of which there is "
-                "one; it does nothing.",
-                stacklevel=3,
+                "one; it does nothing."
             )
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first = bias, batch_first

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import mpmath
 import numpy as np
 
-from ..compiler import loops
+from ..compiler import bounds
 from ..compiler.emit import Entry
 from ..compiler.expr import Expr, leaf
 from ..compiler.functions import FUNCTIONS
@@ -36,7 +36,7 @@ def native(fn: Callable[..., Expr], *xs: np.ndarray) -> np.ndarray:
     *loads, store = [Access(b, 0, ((along, 1),)) for b in buffers]
     leaves = [leaf(k, dtype) for k in range(len(xs))]
     nest = Nest([along], dict(zip(leaves, loads, strict=True)), [Store(store, fn(*leaves))])
-    loops.check([nest])
+    bounds.check([nest])
     module = Module(host())
     Entry(module, "entry").write([nest])
     code = Loaded(object_code(module.text() + ATTRIBUTES), ("entry",), {})

@@ -11,14 +11,13 @@ from __future__ import annotations
 import functools
 import math
 import time
-import warnings
 import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .. import tree
 from ..array import GradArray
-from ..errors import message
+from ..errors import message, warn
 
 if TYPE_CHECKING:
     from .data import Source
@@ -76,13 +75,12 @@ class Step:
     def _refuse(self, error: Exception) -> None:
         self._eagerly = True
         _refused.setdefault(self._model, {})[self._name] = self._chosen
-        warnings.warn(
+        warn(
             message(
                 "fit",
                 f"{self._name} cannot be compiled, and runs op by op. {error}",
                 "With compile(..., run_eagerly=True) this is not said.",
-            ),
-            stacklevel=4,
+            )
         )
 
 

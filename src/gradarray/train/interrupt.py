@@ -11,7 +11,7 @@ import numpy as np
 
 
 class BetweenBatches:
-    """Inside, the first Ctrl-C waits for `check()`; a second one is raised at once.
+    """Inside, the first Ctrl-C waits for `check()`, or for the end; a second is raised at once.
 
     A step that is cut in the middle would leave some parameters updated and others not. Outside
     the main thread, or under a handler of the user's own, nothing is changed.
@@ -51,3 +51,6 @@ class BetweenBatches:
     ) -> None:
         if self._outer is not None:
             signal.signal(signal.SIGINT, self._outer)
+        # Pressed after the last check, or before an error that is on its way: that is its context.
+        if not isinstance(value, KeyboardInterrupt):
+            self.check()

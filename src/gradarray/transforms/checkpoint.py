@@ -30,8 +30,21 @@ from .whole import Way, WholeGrad
 class RecomputedGrad(WholeGrad, internal=True):
     """One application of a function whose inside was not kept."""
 
-    __slots__ = ("inner", "random", "random_after")
+    __slots__ = ("random",)
     name = "checkpoint"
+
+    @classmethod
+    def made(
+        cls, parents: tuple[Any, ...], saved: tuple[Any, ...], results: Iterable[Any], plan: Any,
+        random: Any = (),
+    ) -> RecomputedGrad:  # fmt: skip
+        """A node of these results, walked by this plan."""
+        node = cls()
+        node.parents, node.saved, node.params = parents, saved, {}
+        node.form, node.metas = None, ([(y.shape, y.dtype) for y in results],)
+        node.plan, node.random = plan, random
+        node.seq = next_seq()
+        return node
 
 
 class Recomputation(Way):
@@ -77,10 +90,9 @@ class Recomputation(Way):
         zeros = [np.zeros(y.shape, y.dtype) for y in ys]
         if variant == RECORDED_SWEEP:
             zeros = [wrap(z) for z in zeros]
-        dots = tuple(
+        return tuple(
             z if y._node is None else found.get(y._node, z) for y, z in zip(ys, zeros, strict=True)
         )
-        return dots if node.inner else dots[0]
 
 
 def _shares(node: Any, cotangents: dict[Grad, Any]) -> tuple[Any, ...]:
@@ -203,14 +215,7 @@ def node_for(
     parents = (*(x._node for x in arrays), *captured)
     if all(p is None for p in parents):
         return [y.detach() for y in ys]
-    node = RecomputedGrad()
-    node.parents = parents
-    node.saved = tuple(x._data for x in arrays)
-    node.params = {}
-    node.form = None
-    node.metas = ([(y.shape, y.dtype) for y in ys],)
-    node.plan = plan or Recomputation(function, len(arrays))  # type: ignore[assignment]
-    node.random = state
-    node.inner = True
-    node.seq = next_seq()
+    saved = tuple(x._data for x in arrays)
+    plan = plan or Recomputation(function, len(arrays))
+    node = RecomputedGrad.made(parents, saved, ys, plan, state)
     return list(handle_on(node, tuple(y._data for y in ys)))

@@ -149,8 +149,8 @@ def minimize(
 
         def search(x: np.ndarray) -> np.ndarray:
             if form.size <= DIRECT:
-                search = traced.descend if mode.trace is not None else descend
-                return search(cost, gradient, x, mode.levels, linear, op)
+                descent = descend if mode.trace is None else traced.descend
+                return descent(cost, gradient, x, mode.levels, linear, op)
             best = scipy_minimize(cost, wrap(x), method="trust-ncg", options={"gtol": 1e-9})
             return np.asarray(best.x._data)
 

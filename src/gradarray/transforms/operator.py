@@ -177,6 +177,7 @@ class Operator:
             transposed = False
         if how == "direct":
             return self._solve_direct(b, transposed)
+
         def product(v: np.ndarray) -> np.ndarray:
             return self.apply(v, transposed)
 

@@ -1,7 +1,7 @@
 """A node that stands for a whole function, and what it has in the place of an op's plan.
 
-checkpoint, custom_gradient and implicit functions record one; a walk that comes to it is told by
-the node's own object how it goes on.
+checkpoint, custom_gradient, implicit functions and compiled loops and branches record one; a walk
+that comes to it is told by the node's own object how it goes on.
 """
 
 from __future__ import annotations

@@ -12,14 +12,13 @@ from ...ops.arithmetic import AddGrad
 from ...ops.contract import MatMulGrad
 from ...ops.join import ConcatenateGrad
 from ..abstract import Abstract
-from ..expr import cast
+from ..expr import Unsupported, cast
 from ..group import Group, body_of
 from ..loop_ops import ScanGrad, SwitchGrad, WhileGrad
 from ..loops import Access, Branch, Loop, Var, While
 from ..lower import Host, Lowering, rule
 from ..memory import View
 from ..program import Program, Step
-from ..scalar import Unsupported
 from ..taken import Taken
 from ..tiny import LANES
 from .join import parts_of

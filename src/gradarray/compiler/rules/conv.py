@@ -16,11 +16,11 @@ import numpy as np
 
 from ...ops.columns import Geometry
 from ...ops.conv import ConvGrad, ConvTransposeGrad, ConvWeightGrad
+from ..expr import Unsupported
 from ..loops import Access, Buffer, Contract, Fill, Loop, Turn, Var
 from ..lower import Lowering, rule
 from ..memory import View, contiguous
 from ..program import Step
-from ..scalar import Unsupported
 from .points import copied
 from .windows import padded
 

@@ -17,12 +17,11 @@ from ...ops.reduce import sum
 from ...ops.scatter import GatherGrad, LastGrad, PutGrad, ScatterAddGrad
 from ..abstract import Abstract
 from ..expand import expansion, inner
-from ..expr import cast, leaf, make
+from ..expr import Unsupported, cast, leaf, make
 from ..loops import Access, Fill, Nest, Store, Sum, Var
 from ..lower import Lowering, rule
 from ..memory import View
 from ..program import Step
-from ..scalar import Unsupported
 from ..taken import AddedUp, InRange, Taken
 from .points import copied
 

@@ -1,7 +1,6 @@
-"""Linear algebra by LAPACK, one matrix of a stack after the other: the routines that NumPy calls.
+"""Linear algebra by LAPACK: equations, determinants, factors, with the routines that NumPy calls.
 
-A routine works on matrices that lie column by column. Where results of a step may lie as they
-like, it works in the result's own memory. What fails raises the alarm, or is filled.
+Matrices of a few rows are written out instead (small.py).
 """
 
 from __future__ import annotations
@@ -17,139 +16,16 @@ from ...ops.eigen import EighGrad, EigvalshGrad
 from ...ops.factor import CholeskyGrad, QRGrad
 from ...ops.linsolve import InvGrad, SolveGrad, SolveTriangularGrad
 from ...ops.singular import SVDGrad, SvdvalsGrad
-from ..expr import Expr, cast, const, make, select
+from ..expr import Expr, const, make, select
 from ..group import Group, statements
-from ..loops import Access, Alarm, Buffer, Loop, Stretch, Var
 from ..lower import Lowering, rule
 from ..memory import View
 from ..program import Step
-from ..routines import Work, letter, routine
-from ..scalar import Scalar, Unsupported, apply
+from ..routines import Work
+from ..scalar import Scalar, apply
 from . import small
-from .points import copied, filled, points
-
-INT = np.dtype(np.int32)
-
-
-class Each:
-    """A step for every matrix of a stack: the statements of one turn, and the memory they need."""
-
-    def __init__(self, low: Lowering, step: Step, core: int = 2) -> None:
-        self.low, self.step, self.dtype = low, step, step.values[0].dtype
-        for x in (*step.inputs, *step.values):
-            if x.dtype.kind != "f" or x.dtype == np.float16:
-                raise Unsupported(f"LAPACK for {x.dtype}")
-            if not x.size:
-                raise Unsupported("matrices without elements")
-        self.letter = letter(self.dtype)
-        y = step.values[0]
-        self.stack = y.shape[: y.ndim - core]
-        self.vars = [Var(n) for n in self.stack]
-        self.items: list[Any] = []
-        self.before: list[Any] = []  # done once for all matrices
-        self.leaving: list[tuple[View, View]] = []
-        self.info = View(self._buffer(1, INT), 0, (), ())
-
-    def _buffer(self, size: int, dtype: np.dtype) -> Buffer:
-        return Buffer(size, dtype, turn=self.vars[-1] if self.vars else None)
-
-    # Memory ---------------------------------------------------------------------------------------
-
-    def operand(self, k: int, core: int = 2) -> View:
-        """One matrix of an operand."""
-        return self._part(self.low.memory(self.step.operands[k]), core)
-
-    def _part(self, view: View, core: int) -> View:
-        lead = len(view.shape) - core
-        axes = zip(self.vars[len(self.vars) - lead :], view.shape[:lead], view.strides)
-        moves = tuple((var, s) for var, n, s in axes if s and n > 1)
-        outer = (*view.outer, *moves)
-        return replace(view, shape=view.shape[lead:], strides=view.strides[lead:], outer=outer)
-
-    def matrix(self, rows: int, columns: int) -> View:
-        """Memory of a turn for a matrix that lies column by column."""
-        return View(self._buffer(rows * columns, self.dtype), 0, (rows, columns), (1, rows))
-
-    def vector(self, n: int, dtype: np.dtype | None = None) -> View:
-        return View(self._buffer(n, dtype or self.dtype), 0, (n,), (1,))
-
-    def result(self, k: int = 0, core: int = 2) -> View:
-        """Where one matrix (`core` 2, column by column) or vector (1, 0) of a result is made."""
-        y, low = self.step.values[k], self.low
-        form = y.shape[y.ndim - core :]
-        if core < 2 or low.next_axis is not None:
-            whole = low.fresh(y.shape, y.dtype)
-        else:
-            whole = low.fresh((*y.shape[:-2], *form[::-1]), y.dtype)
-            strides = (*whole.strides[:-2], 1, form[0])
-            whole = replace(whole, shape=y.shape, strides=strides)
-        low.views[y] = whole
-        part = self._part(whole, core)
-        if low.next_axis is None:
-            return part
-        inside = self.matrix(*form) if core == 2 else View(
-            self._buffer(max(form, default=1), y.dtype), 0, form, (1,) * core
-        )
-        self.leaving.append((inside, part))
-        return inside
-
-    # Statements -----------------------------------------------------------------------------------
-
-    def put(self, value: Callable[..., Expr], to: View, *sources: View) -> None:
-        """to = value(*sources) at every place, cast to its dtype."""
-        dtype = to.buffer.dtype
-        self.items += points(sources, lambda *xs: cast(value(*xs), dtype), to)
-
-    def copy(self, of: View, to: View) -> None:
-        self.put(lambda x: x, to, of)
-
-    def call(self, name: str, *arguments: Any, operations: float = 0.0) -> None:
-        """Call a routine; views stand for all of what they show: (view, "r", "w" or "rw")."""
-        given = [stretch(*x) if isinstance(x, tuple) else x for x in arguments]
-        turn = self.vars[-1] if self.vars else None
-        name = self.letter + name
-        self.items.append(
-            routine(name, *given, dtype=self.dtype, turn=turn, operations=operations)
-        )
-
-    @property
-    def said(self) -> tuple[View, str]:
-        """The argument in which a routine says whether it failed."""
-        return self.info, "w"
-
-    def judge(self, fill: float | None, *results: View) -> None:
-        """What happens to the results where the routine failed."""
-        if fill is None:
-            alarm = self.low.shared.alarm(self.step.op.name)
-            self.items.append(Alarm(alarm, Access(self.info.buffer)))
-            return
-        for view in results:
-            filled_in = const(fill, view.buffer.dtype)
-            self.put(lambda x, info, f=filled_in: select(_failed(info), f, x), view, view,
-                     _spread(self.info, view.shape))  # fmt: skip
-
-    def done(self) -> None:
-        for source, part in self.leaving:
-            self.items += copied(source, part)
-        items = self.items
-        for var in reversed(self.vars):
-            items = [Loop(var, items)]
-        at = self.low.append([*self.before, *items])
-        for y in self.step.values:
-            self.low.define(y, self.low.views[y], at)
-
-
-def stretch(view: View, how: str) -> Stretch:
-    size = 1 + sum((n - 1) * s for n, s in zip(view.shape, view.strides))
-    return Stretch(Access(view.buffer, view.offset, view.outer), size, how)
-
-
-def _spread(view: View, shape: tuple[int, ...]) -> View:
-    return view.broadcast(shape)
-
-
-def _failed(info: Expr) -> Expr:
-    return make("ne", info, const(0, INT))
+from .each import INT, Each, failed
+from .points import filled
 
 
 def _turned(view: View) -> View:
@@ -264,13 +140,7 @@ def _as_it_lies(each: Each, a: View) -> tuple[View, bool, int]:
 @rule(DetGrad)
 def _det(low: Lowering, step: Step) -> None:
     each = Each(low, step, 0)
-    n = step.operands[0].shape[-1]
-
-    def by_elimination(x: Any) -> Any:
-        rows, sign, _ = small.eliminated(x, n)
-        return [small.product_of([rows[k][k] for k in range(n)], sign)], None
-
-    if small.in_registers(low, step, n**3, by_elimination, core=0):
+    if _by_elimination(each, lambda factors, sign: [small.product_of(factors, sign)]):
         return
     sign, size = _sign_and_size(each)
     y = each.result(0, 0)
@@ -281,18 +151,22 @@ def _det(low: Lowering, step: Step) -> None:
 @rule(SlogdetGrad)
 def _slogdet(low: Lowering, step: Step) -> None:
     each = Each(low, step, 0)
-    n = step.operands[0].shape[-1]
-
-    def by_elimination(x: Any) -> Any:
-        rows, sign, _ = small.eliminated(x, n)
-        return small.sign_and_size([rows[k][k] for k in range(n)], sign), None
-
-    if small.in_registers(low, step, n**3, by_elimination, core=0):
+    if _by_elimination(each, small.sign_and_size):
         return
-    sign, size = _sign_and_size(each)
-    for k, part in enumerate((sign, size)):
+    for k, part in enumerate(_sign_and_size(each)):
         each.copy(part, each.result(k, 0))
     each.done()
+
+
+def _by_elimination(each: Each, results: Callable[..., Any]) -> bool:
+    """Lower a determinant of a small matrix: results(the pivots, the sign of their order)."""
+    n = each.step.operands[0].shape[-1]
+
+    def value(x: Any) -> Any:
+        rows, sign, _ = small.eliminated(x, n)
+        return results([rows[k][k] for k in range(n)], sign), None
+
+    return small.in_registers(each.low, each.step, n**3, value, core=0)
 
 
 def _sign_and_size(each: Each) -> tuple[View, View]:
@@ -305,7 +179,6 @@ def _sign_and_size(each: Each) -> tuple[View, View]:
     diagonal = replace(lu, shape=(n,), strides=(n + 1,))
     signs, sizes, sign, size = (each.vector(m) for m in (n, n, 1, 1))
     numbers = _constant(each.low, np.arange(1, n + 1, dtype=INT))
-    one, dtype = const(1, each.dtype), each.dtype
 
     def signed(d: Expr, pivot: Expr, number: Expr) -> Expr:
         s = apply(np.sign, (Scalar(d),)).e
@@ -320,10 +193,9 @@ def _sign_and_size(each: Each) -> tuple[View, View]:
         group.summed = (0,)
         each.items += statements(group)
     sign, size = (replace(v, shape=(), strides=()) for v in (sign, size))
-    zero, least = const(0, dtype), const(-np.inf, dtype)
-    each.put(lambda s, info: select(_failed(info), zero, make("mul", one, s)), sign, sign,
-             each.info)  # fmt: skip
-    each.put(lambda l, info: select(_failed(info), least, l), size, size, each.info)
+    zero, least = const(0, each.dtype), const(-np.inf, each.dtype)
+    each.put(lambda s, info: select(failed(info), zero, s), sign, sign, each.info)
+    each.put(lambda l, info: select(failed(info), least, l), size, size, each.info)
     return sign, size
 
 

@@ -10,40 +10,32 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..loops import Access, Buffer, Contract, Loop, Turn, Var
+from ..loops import Buffer, Contract, Loop, Turn, Var
 from ..machine import host
 from ..memory import View
 from .points import copied
+from .sides import LINE, Sides, by_rows
 
 REGISTERS = 4  # in a row of a panel
 DEEP = 1024  # of the sum at most at a time: a panel of more leaves the second cache
 MANY = 6  # panels that are enough for the threads
-LINE = 16  # elements: a pack's lines begin where a register's worth does
 FAR = 256  # elements from one place of the sum to the next that are far
 ROWS = 96  # at a time, where rows are shared out
 PARALLEL = 5_000_000  # multiplications that are worth a second thread
 
 
-def in_panels(
-    a: View, b: View, out: View, rows: tuple[int, ...], summed: tuple[int, ...],
-    columns: tuple[int, ...],
-) -> list[Any] | None:  # fmt: skip
-    """out = A B with (length, strides in A, B, out) of each side; None where it does not fit."""
-    (m, *ms), (k, *ks), (n, *ns) = rows, summed, columns
-    if ns[2] != 1 and ms[2] == 1:
-        a, b, m, n = b, a, n, m
-        ms, ns, ks = [ns[1], ns[0], ns[2]], [ms[1], ms[0], ms[2]], [ks[1], ks[0], ks[2]]
-    if ns[2] != 1:
+def in_panels(product: Sides) -> list[Any] | None:
+    """The statements; None where it does not fit."""
+    product = product.along_c()
+    if product.columns.c != 1:
         return None
-    a = replace(a, shape=(m, k), strides=(ms[0], ks[0]))
-    b = replace(b, shape=(k, n), strides=(ks[1], ns[1]))
-    out = replace(out, shape=(m, n), strides=(ms[2], 1))
+    a, b, out = product.matrices()
     items: list[Any] = []
-    if ks[0] != 1:
+    if a.strides[1] != 1:
         a = _along_the_sum(a, items)
     wide = REGISTERS * host().lanes(out.buffer.dtype.itemsize)
-    parallel = m * n * k >= PARALLEL
-    start = 0
+    parallel = product.work >= PARALLEL
+    start, n = 0, product.columns.n
     while start < n:
         width = min(wide, n - start)
         count = (n - start) // width
@@ -71,7 +63,7 @@ def _panels(
         return [_product(piece, _moved(packed, at, 0), out, at > 0) for piece, at in pieces]
 
     if not shared:
-        body = [*_copied(b, packed), *products(a, out)]
+        body = [*by_rows(b, packed), *products(a, out)]
         return [Loop(panel, body, parallel)] if count > 1 else body
     blocks, rest = divmod(m, ROWS)
     block = Var(blocks)
@@ -79,7 +71,7 @@ def _panels(
         replace(_moved(a, 0, 0, (block, ROWS * a.strides[0])), shape=(ROWS, k)),
         _moved(out, 0, 0, (block, ROWS * out.strides[0])),
     )
-    items: list[Any] = [Loop(panel, _copied(b, packed))]
+    items: list[Any] = [Loop(panel, by_rows(b, packed))]
     items.append(Loop(block, [Loop(panel, body)], parallel))
     if rest:
         done = blocks * ROWS
@@ -118,19 +110,12 @@ def _along_the_sum(a: View, items: list[Any]) -> View:
     block = Var(blocks)
     if blocks:
         of, at = _moved(a, 0, 0, (block, ROWS)), _moved(to, 0, 0, (block, ROWS * line))
-        turn = Turn(_start(at), _start(of), k, ROWS, line, a.strides[1])
+        turn = Turn(at.start, of.start, k, ROWS, line, a.strides[1])
         items.append(Loop(block, [turn], m * k >= PARALLEL))
     if rest:
         of, at = _moved(a, m - rest, 0), _moved(to, m - rest, 0)
-        items.append(Turn(_start(at), _start(of), k, rest, line, a.strides[1]))
+        items.append(Turn(at.start, of.start, k, rest, line, a.strides[1]))
     return to
-
-
-def _copied(b: View, to: View) -> list[Any]:
-    if b.strides[0] == 1:
-        rows, columns = b.shape
-        return [Turn(_start(to), _start(b), columns, rows, to.strides[0], b.strides[1])]
-    return copied(b, to)
 
 
 def _moved(v: View, row: int, column: int, *turns: tuple[Var, int]) -> View:
@@ -143,10 +128,6 @@ def _product(a: View, b: View, out: View, add: bool) -> Contract:
     (m, k), n = a.shape, b.shape[1]
     (am, ak), (bk, bn) = a.strides, b.strides
     return Contract(
-        _start(out), _start(a), _start(b), m, k, n, (out.strides[0], 1), (am, ak), (bk, bn),
+        out.start, a.start, b.start, m, k, n, (out.strides[0], 1), (am, ak), (bk, bn),
         add=add,
     )  # fmt: skip
-
-
-def _start(v: View) -> Access:
-    return Access(v.buffer, v.offset, v.outer)

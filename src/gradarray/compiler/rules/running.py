@@ -10,12 +10,12 @@ import numpy as np
 
 from ...ops.running import CumArgGrad, LogCumSumExpGrad
 from ...ops.scan import CumProdGrad, CumSumGrad, LinearRecurrenceGrad
-from ..expr import Expr, cast, make, select
+from ..expr import Expr, Unsupported, cast, make, select
 from ..loops import Loop, Var
 from ..lower import Lowering, rule
 from ..memory import View
 from ..program import Step
-from ..scalar import Scalar, Unsupported, apply
+from ..scalar import Scalar, apply
 from .points import points
 
 

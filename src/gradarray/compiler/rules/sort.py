@@ -23,12 +23,11 @@ from ...ops.sort import (
 from ...ops.unique import IsInGrad
 from ..abstract import Abstract
 from ..expand import expansion
-from ..expr import cast, const, leaf, make
+from ..expr import Unsupported, cast, const, leaf, make
 from ..loops import Access, Buffer, Loop, Nest, Search, Sort, Store, Var
 from ..lower import Lowering, rule
 from ..memory import View
 from ..program import Step
-from ..scalar import Unsupported
 from ..sorting import key_of, key_type
 from .points import copied, points
 
@@ -70,8 +69,7 @@ def _order(low: Lowering, keys: Sequence[Any], axis: int, descending: bool) -> V
             source = points([line(view)], lambda x: key_of(x, descending), unsorted)
             source.append(_in_order(unsorted, inside, sorted_))
         items += source
-        at = [_start(view) for view in (sorted_, inside, other, beside)]
-        items.append(Sort(at[0], at[1], at[2], at[3], n))
+        items.append(Sort(sorted_.start, inside.start, other.start, beside.start, n))
     if inside is not order:
         items += copied(inside, order)
     for var in reversed(vars_):
@@ -79,10 +77,6 @@ def _order(low: Lowering, keys: Sequence[Any], axis: int, descending: bool) -> V
             items = [Loop(var, items)]
     low.append(items)
     return out
-
-
-def _start(view: View) -> Access:
-    return Access(view.buffer, view.offset, view.outer)
 
 
 def _in_order(values: View, order: View, to: View) -> Nest:
@@ -156,8 +150,7 @@ def _search(
     sorted_, keys, places = low.fresh((n,), kind), low.fresh(y.shape, kind), low.fresh(y.shape, INT)
     key = lambda x: key_of(cast(x, dtype))
     items = [*points([a], key, sorted_), *points([v.broadcast(y.shape)], key, keys)]
-    at = [_start(view) for view in (sorted_, keys, places)]
-    items.append(Search(at[0], at[1], at[2], n, y.size, right))
+    items.append(Search(sorted_.start, keys.start, places.start, n, y.size, right))
     return items, places
 
 

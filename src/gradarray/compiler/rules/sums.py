@@ -9,9 +9,9 @@ import numpy as np
 from ...ops.nans import NanMaxGrad, NanMinGrad
 from ...ops.reduce import AllGrad, AnyGrad, MaxGrad, MinGrad, SumGrad
 from ...ops.scan import ProdGrad
+from ..expr import Unsupported
 from ..lower import Lowering, rule
 from ..program import Step
-from ..scalar import Unsupported
 
 _COMBINE = {
     SumGrad: "add", MaxGrad: "max", MinGrad: "min", ProdGrad: "mul", AnyGrad: "or", AllGrad: "and",

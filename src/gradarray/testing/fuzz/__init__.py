@@ -34,6 +34,14 @@ class Tally:
     lines: int = 0
     transforms: Counter[str] = field(default_factory=Counter)
 
+    def count(self, case: Case, why: str | None) -> None:
+        """Count a case: '' it agrees, None it cannot be recorded, else what is wrong with it."""
+        self.lines += len(case.lines)
+        self.transforms[case.transform] += 1
+        self.agreed += why == ""
+        self.refused += why is None
+        self.failed += bool(why)
+
     def __str__(self) -> str:
         drawn = ", ".join(f"{k} {n}" for k, n in self.transforms.most_common())
         count = self.agreed + self.refused + self.failed
@@ -46,17 +54,13 @@ class Tally:
 def fuzz(seed: int, tally: Tally) -> str:
     """Try the case of a seed; '' if all agree, else what is wrong and a script that shows it."""
     case = grown(seed)
-    tally.lines += len(case.lines)
-    tally.transforms[case.transform] += 1
     try:
         why = failure(case)
     except Refused:
-        tally.refused += 1
-        return ""
+        why = None
+    tally.count(case, why)
     if not why:
-        tally.agreed += 1
         return ""
-    tally.failed += 1
     kind, end = why.split(":", 1)[0], time.monotonic() + SECONDS
 
     def fails(smaller: Case) -> bool:

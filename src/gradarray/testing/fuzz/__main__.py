@@ -1,8 +1,12 @@
-"""`python -m gradarray.testing.fuzz --seconds N --seed S`: cases one after the other."""
+"""`python -m gradarray.testing.fuzz --seconds N --seed S`: cases one after the other.
+
+It ends with 0, with 1 where a case failed, and with 130 after Ctrl-C.
+"""
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 
@@ -17,16 +21,19 @@ def main() -> int:
     parser.add_argument("--failures", type=int, default=1, help="stop after so many failures")
     args = parser.parse_args()
     print(f"seeds from {args.seed} on", flush=True)
-    start, tally, failed = time.monotonic(), Tally(), 0
-    for seed in range(args.seed, args.seed + args.count):
-        if time.monotonic() - start > args.seconds or failed >= args.failures:
-            break
-        why = fuzz(seed, tally)
-        if why:
-            failed += 1
-            print(why, flush=True)
+    start, tally, seed = time.monotonic(), Tally(), args.seed
+    try:
+        for seed in range(args.seed, args.seed + args.count):
+            if time.monotonic() - start > args.seconds or tally.failed >= args.failures:
+                break
+            why = fuzz(seed, tally)
+            if why:
+                print(why, flush=True)
+    except KeyboardInterrupt:
+        print(f"\nstopped at seed {seed}; {tally}")
+        return 128 + signal.SIGINT  # as a shell says it
     print(tally)
-    return 1 if failed else 0
+    return 1 if tally.failed else 0
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -76,6 +78,8 @@ def _judged(case: Case) -> None:
         raise Refused(str(why)) from why
     if seen.native is not None:
         followed(seen.native)
+        if case.careful:
+            _recalled(seen.native, seen.inputs)
     bounds = Bounds(seen.recorded.program, seen.inputs)
     of = {id(leaf): bounds.at(at) for leaf, at in seen.results()}
     assert len(got) == len(expected), "another number of results"
@@ -90,6 +94,30 @@ def _judged(case: Case) -> None:
         for k, (x, y) in enumerate(zip(values, bounds.base, strict=True)):
             where = Where(f"compiled without {case.off!r}", f"output {k} of the program")
             _compare(where, x, y, bounds.at(k), bounds)
+
+
+def _recalled(native: Native, inputs: list[Any]) -> None:
+    """What is kept of a program, and recalled, is the program, to the last bit."""
+    with kept_apart():
+        made, again = Native(*native.of), Native(*native.of)
+        assert again.is_recalled or recall.key(*native.of) is None or made.hosted, "not recalled"
+        followed(again)
+        one, two = (run([np.array(x) for x in inputs]) or [] for run in (made, again))
+    for x, y in zip(one, two, strict=True):
+        assert np.asarray(x).tobytes() == np.asarray(y).tobytes(), "recalled, other bits"
+
+
+@contextlib.contextmanager
+def kept_apart() -> Iterator[None]:
+    """Within, programs are kept, in a folder of their own: knobs are in no program's name."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as before:
+        outer = os.environ.get("GRADARRAY_CACHE")
+        before.callback(setattr, recall, "enabled", recall.enabled)
+        if outer is not None:
+            before.callback(os.environ.__setitem__, "GRADARRAY_CACHE", outer)
+        before.callback(os.environ.pop, "GRADARRAY_CACHE")
+        recall.enabled, os.environ["GRADARRAY_CACHE"] = True, folder
+        yield
 
 
 def _leaves(result: Any) -> list[Any]:

@@ -184,6 +184,7 @@ KNOBS: dict[str, list[tuple[str, str, float]]] = {
     "tiles": [("split", "LEAST", 1), ("tiles", "WORTH", 1000)],
     "chunks": [("parallel", "WORTH", 0.0)],
     "narrow": [("machine", "VECTOR", 16)],
+    "short nests": [("lower", "MOST", 24)],
 }
 
 # What is made of f, as text; `wrap` stands where ga.compile does.
