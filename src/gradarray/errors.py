@@ -94,7 +94,7 @@ def message(op: str, what: str, mend: str = "") -> str:
 def warn(text: str) -> None:
     """A UserWarning of the innermost line outside the package: once for each, unless asked else."""
     frame, level = sys._getframe(1), 2
-    while frame is not None and _is_ours(frame.f_code.co_filename):
+    while frame is not None and is_ours(frame.f_code.co_filename):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, stacklevel=level)
 
