@@ -267,6 +267,8 @@ class Builder:
             if source is None or source[0] is not node:
                 continue  # an alias: its uses are those of the value behind it
             rows = [r for s, r in self.rows.items() if s[0] is node]
+            if not rows:
+                continue  # inside a whole function, which tells of its sums itself
             for row in rows:
                 row.came = came
                 row.adjoint = came if row.which is None else came[row.which]

@@ -16,7 +16,8 @@ from ..algebra import Elementwise
 from ..array import GradArray, wrap
 from ..graph import Grad
 from ..plan import RECORDED_SWEEP
-from .expr import Expr, Recorder, distinct, number
+from ..transforms.whole import WholeGrad
+from .expr import Expr, Recorder, distinct, name, number
 from .record import Made
 
 LONG = 40  # ops of a rule that are still a formula to be read
@@ -51,6 +52,8 @@ def pulled(
 
     Where a sweep has freed what the node kept, it is taken from what was seen when it was made.
     """
+    if isinstance(node, WholeGrad):
+        return _opaque(node, came)
     recorder = Recorder()
     twin = _twin(node, operands, y, recorder, made)
     c = _incoming(came, came_raw, recorder)
@@ -59,6 +62,17 @@ def pulled(
     is_pointwise = isinstance(node, Elementwise)
     wholes = [None if bar is None else recorder.of(bar) for bar in bars]
     return [None if one is None else _taken_apart(one, came, is_pointwise) for one in wholes]
+
+
+def _opaque(node: Any, came: Expr) -> list[Pulled | None]:
+    """A whole function walks back in its own way, of which only its name is told."""
+    own = getattr(getattr(node.plan, "op", None), "name", "") or node.name
+    several = sum(parent is not None for parent in node.parents) > 1
+    wholes = [
+        None if parent is None else name(f"{own}.pull({came.name})" + (f"[{k}]" if several else ""))
+        for k, parent in enumerate(node.parents)
+    ]
+    return [None if one is None else Pulled(one, one, None) for one in wholes]
 
 
 def _incoming(came: Expr, raw: Any, recorder: Recorder) -> Any:

@@ -142,6 +142,8 @@ def _settle(
 
 def _spread(wish: list[float], weight: list[float], need: list[float]) -> list[float]:
     """The nearest places to the wished ones that lie at least `need` apart."""
+    if not wish:  # one value alone has no layers below it
+        return []
     offset = [0.0]
     for gap in need:
         offset.append(offset[-1] + gap)

@@ -41,7 +41,8 @@ def _number_in_form(e: Expr) -> Expr | None:
 
 def _reshape(e: Expr) -> Expr | None:
     x = e.args[0]
-    if is_op(x, "sum") and x.params["keepdims"] and x.args[0].value is not None:
+    inner = x.args[0].value if is_op(x, "sum") and x.params["keepdims"] else None
+    if inner is not None and np.ndim(inner):
         gone = {a % np.ndim(x.args[0].value) for a in x.params["axis"]}
         left = tuple(n for k, n in enumerate(np.shape(x.args[0].value)) if k not in gone)
         if left == tuple(e.params["shape"]):

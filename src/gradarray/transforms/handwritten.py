@@ -177,6 +177,7 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
         node.parents = parents
         node.saved = values
         node.params = {}
+        node.form = None
         forms = [(value.shape, value.dtype) for value in values]
         node.metas = (forms, *((base(x).shape, x.dtype) for x in xs))
         node.plan = Handwritten(  # type: ignore[assignment]
