@@ -70,6 +70,7 @@ def opened(browser: Any, path: Path, hash: str = "", **context: Any) -> Iterator
     """The page of a file, offline; at the end it must be clean."""
     context = {"viewport": {"width": 1280, "height": 800}, "offline": True, **context}
     room = browser.new_context(**context)
+    room.set_default_timeout(10_000)
     one = Opened(room.new_page(), path)
     try:
         yield one.open(hash)

@@ -12,6 +12,7 @@ from gradarray.glass.layout import layout
 from gradarray.glass.numbers import shown
 from gradarray.glass.page.words import WORDS
 from gradarray.glass.place import place
+from gradarray.glass.quiz import Quiz
 from gradarray.glass.svg import _size
 from tests.glass import stories
 from tests.glass.browser import browser as started
@@ -530,3 +531,36 @@ def test_a_notebook_shows_it_in_a_sandbox(browser, tmp_path):
         frame.locator("#back").click()
         assert "∂f/∂a" in frame.locator("#said").inner_text()
         page.wait_for_timeout(300)
+
+
+def test_a_quiz_hides_its_answers_and_checks_them(browser, tmp_path):
+    told = stories.textbook()
+    quiz = Quiz(told.story)
+    path = tmp_path / "quiz.html"
+    quiz.save(path)
+    with opened(browser, path) as page:
+        everything = "document.body.innerText + "
+        everything += "[...document.querySelectorAll('text, [aria-label]')]"
+        everything += ".map(e => e.textContent + e.getAttribute('aria-label')).join()"
+        hidden = {shown(b.right) for b in quiz.blanks} - {"0.25", "1"}
+        before = page.evaluate(everything)
+        assert not [x for x in hidden if x in before]
+        assert inner(page, "#notice span") == f"Quiz: 0 of {len(quiz.blanks)} filled in."
+        rows = {f"∂f/∂{r.name}": r for r in told.rows} | {r.name: r for r in told.rows}
+        for k, blank in enumerate(quiz.blanks):
+            of = blank.symbol.partition("/")[0].removeprefix("∂")
+            home = rows[blank.symbol] if of == "f" and blank.symbol in rows else rows[of]
+            row(page, home.number).press("Enter")
+            field = page.locator(f'.ask[data-symbol="{blank.symbol}"]').first
+            field.locator("input").fill("one")
+            field.locator("button").first.click()
+            assert "as numbers" in field.inner_text()
+            field.locator("input").fill(str(-1.0001 * blank.right))
+            field.locator("input").press("Enter")
+            assert "look at the sign" in field.inner_text()
+            field.locator("input").fill(str(1.0001 * blank.right))
+            field.locator("input").press("Enter")
+            assert inner(page, "#notice span").startswith(f"Quiz: {k + 1} of")
+        assert page.locator(".ask").count() == 0
+        after = page.evaluate(everything)
+        assert not [r.name for r in told.rows if shown(r.value) not in after]

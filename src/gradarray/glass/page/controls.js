@@ -3,7 +3,7 @@
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const {target} = event;
-  const typing = target.matches('input[type=search], select');
+  const typing = target.matches('input[type=search], .answer, select');
   if (typing || (target.id === 'slider' && event.key !== ' ' && event.key !== '/')) return;
   const node = target.closest('[data-row], [data-group]');
   const onButton = target.closest('button, a') || node;
@@ -97,7 +97,7 @@ function start() {
     '--split', `${100 * split / Math.max(steps.length - 1, 1)}%`);
   const whole = rows[result];
   $('lead').textContent = `${whole.name}${whole.formula ? ` = ${whole.formula}` : ''} = ${
-    whole.value ? whole.value.shown : words['not kept']} · ${
+    whole.value ? (isKnown(whole) ? whole.value.shown : BLANK) : words['not kept']} · ${
     say(words.values, {n: rows.length.toLocaleString('en')})}`;
   redraw();
   goTo(stepInAddress() ?? steps.length - 1, {speak: false, scroll: false});

@@ -70,7 +70,7 @@ function drawLevel(placed, left, top, view, drawn) {
       put(closedGroup(item, x, y, view, drawn), y, item.H);
     } else if (item.kind === 'row') {
       put(card(item, x, y, view, drawn), y, item.H);
-    } else if (item.kind === 'label' && item.text) {
+    } else if (item.kind === 'label' && item.text && view.tells(item)) {
       const label = shape('text', {
         class: 'label', x: round(left + item.x), y: round(top + item.y + 3.5),
         'text-anchor': 'middle',
@@ -119,7 +119,7 @@ function closedGroup(item, x, y, view, drawn) {
 
 function card(item, x, y, view, drawn) {
   const row = view.rows[item.of];
-  const [head, value, adjoint] = view.cards[item.of];
+  const [head, value, adjoint] = view.lines(row);
   const element = shape('g', {
     class: `node ${row.kind}${item.of === view.result ? ' whole' : ''}`, role: 'button',
     tabindex: -1, 'data-row': item.of, 'aria-label': view.say(row),

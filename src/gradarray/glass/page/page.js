@@ -95,6 +95,10 @@ function sizeOf(item) {
   return [item.w, item.h];
 }
 
+const quiz = new Quiz(data.quiz, words);
+const isKnown = (row) => row.kind !== 'result' || quiz.knows(row.name);
+const slopeOf = (to, from) => `∂${to.name}/∂${from.name}`;
+
 const levels = data.levels.map(readLevel);
 let drawn = null;
 
@@ -103,10 +107,14 @@ const view = {
   isOpen: (g) => state.open.has(g),
   shows: () => true,
   size: sizeOf,
+  quiz,
+  lines: (row) => [cards[row.id][0], isKnown(row) ? cards[row.id][1] : BLANK,
+    !row.adjoint || quiz.knows(row.symbol) ? cards[row.id][2] : `∂ ${BLANK}`],
+  tells: (item) => !item.use || quiz.knows(slopeOf(rows[item.use[0]], rows[item.of])),
   usersInside: (of, number) => (uses.get(of) || []).filter((id) => inside(id, number)),
   states: statesOf,
-  say: (row) => [row.name, words[row.kind], row.op, row.value && row.value.shown,
-    row.adjoint && `${words.adjoint} ${row.adjoint.shown}`, ...statesOf(row).map(([s]) => words[s])]
+  say: (row) => [row.name, words[row.kind], row.op, isKnown(row) && row.value && row.value.shown,
+    row.adjoint && quiz.knows(row.symbol) && `${words.adjoint} ${row.adjoint.shown}`, ...statesOf(row).map(([s]) => words[s])]
     .filter(Boolean).join(', '),
   stepsOf: (id) => ['forward', 'backward'].filter((way) => stepFor[way].has(id))
     .map((way) => [way, stepFor[way].get(id)]),
@@ -232,10 +240,10 @@ function tell(k) {
   const row = rows[step.id];
   if (step.way === 'forward') {
     const made = row.formula ? ` = ${row.formula}` : '';
-    return `${words.forward}: ${row.name}${made} = ${row.value ? cards[row.id][1]
+    return `${words.forward}: ${row.name}${made} = ${row.value ? view.lines(row)[1]
       : words['not kept']}`;
   }
-  return `${words.backward}: ${row.symbol} = ${cards[row.id][2].slice(2)}`;
+  return `${words.backward}: ${row.symbol} = ${view.lines(row)[2].slice(2)}`;
 }
 
 function play(on) {
@@ -259,6 +267,13 @@ function play(on) {
 
 let chosenElement = null;
 const panel = new Panel($('panel'), view, {
+  solved: () => {
+    redraw();
+    showNotice(standingNotice());
+    $('said').textContent = tell(state.step);
+    const next = document.querySelector('#panel .answer');
+    (next || $('panel')).focus({preventScroll: true});
+  },
   choose: (id) => choose(id, {open: true}),
   only: (id) => showOnly(state.onlyId === id ? null : id),
   isOnly: (id) => state.onlyId === id,
@@ -336,6 +351,7 @@ function showOnly(id) {
 }
 
 function standingNotice() {
+  if (data.quiz) return quiz.score();
   return data.large ? say(words.large, {n: rows.length.toLocaleString('en')}) : '';
 }
 

@@ -110,6 +110,12 @@ class Panel {
     return make('section', {class: kind}, make('h3', {text: title}), ...children);
   }
 
+  /** A number, or where a quiz asks for it, a field for it. */
+  told(symbol, element) {
+    const {quiz} = this.view;
+    return quiz.knows(symbol) ? element : quiz.ask(symbol, this.actions.solved);
+  }
+
   line(...children) {
     return make('p', {class: 'equation'}, ...children);
   }
@@ -139,17 +145,24 @@ class Panel {
     const lines = [];
     if (row.formula !== null) {
       lines.push(this.line(this.name(row), ' = ', formula(math.formula, row.formula)));
-      if (row.plugged && row.plugged !== row.formula) {
+      const given = row.operands.every(
+        ({row: id}) => id === undefined || this.knows(this.view.rows[id]));
+      if (given && row.plugged && row.plugged !== row.formula) {
         lines.push(this.line(make('i', {class: 'same', text: '='}), ' ',
           formula(math.plugged, row.plugged)));
       }
     }
-    const value = whole(row.value, 'value', this.words);
+    const value = this.knows(row) ? whole(row.value, 'value', this.words)
+      : this.told(row.name);
     value.id = 'the-value';
     const tag = value.tagName === 'TABLE' ? 'div' : 'p';
     lines.push(make(tag, {class: 'equation'}, lines.length ? make('i', {class: 'same', text: '='}) : this.name(row),
       lines.length ? ' ' : ' = ', value));
     return this.section('of-value', this.words.value, ...lines);
+  }
+
+  knows(row) {
+    return row.kind !== 'result' || this.view.quiz.knows(row.name);
   }
 
   name(row) {
@@ -167,6 +180,11 @@ class Panel {
       const from = this.view.rows[operand.row];
       const term = from.terms.find((t) => t.to === row.id && t.operand === k);
       if (!term || term.local === null) return;
+      const symbol = `∂${row.name}/∂${from.name}`;
+      if (!this.view.quiz.knows(symbol)) {
+        lines.push(this.line(partial(row, from), ' = ', this.told(symbol)));
+        return;
+      }
       const math = term.math || {};
       const line = [partial(row, from), ' = ', formula(math.local, term.local)];
       if (math.plugged && math.plugged !== math.local && !term.slope.shape.length) {
@@ -186,7 +204,8 @@ class Panel {
       return this.section('of-adjoint', words.adjoint,
         make('p', {class: 'note', text: view.states(row).map(([, why]) => why).join(' ')}));
     }
-    const total = whole(row.adjoint, 'adjoint', words);
+    const isKnown = view.quiz.knows(row.symbol);
+    const total = this.told(row.symbol, whole(row.adjoint, 'adjoint', words));
     total.id = 'the-adjoint';
     if (row.id === view.result) {
       return this.section('of-adjoint', words.adjoint,
@@ -200,7 +219,7 @@ class Panel {
       if (k >= 6) return;
       sum.push(k ? ' + ' : '', this.symbol(to), ' · ', partial(to, row));
     });
-    const scalars = row.terms.every((term) => term.slope && !term.slope.shape.length
+    const scalars = isKnown && row.terms.every((term) => term.slope && !term.slope.shape.length
       && !view.rows[term.to].adjoint.shape.length) && row.terms.length <= 6;
     const numbers = scalars ? this.line(make('i', {class: 'same', text: '='}), ' ',
       make('span', {class: 'number', text: row.terms.map((term) =>
@@ -209,7 +228,7 @@ class Panel {
     const told = row.terms.length === 1 ? words.adjoint_is_one : words.adjoint_is_sum;
     return this.section('of-adjoint', words.adjoint,
       make('p', {class: 'note', text: say(told, {n: row.terms.length, name: row.name})}),
-      this.line(...sum), numbers, this.terms(row), ...this.sums(row),
+      this.line(...sum), numbers, isKnown ? this.terms(row) : null, ...this.sums(row),
       make('div', {class: 'equation'}, this.symbol(row), ' = ', total));
   }
 
@@ -240,6 +259,7 @@ class Panel {
 
   check(row) {
     const {words} = this;
+    if (!this.view.quiz.knows(row.symbol)) return null;
     if (typeof row.check === 'string') {
       const why = words[`why_not.${row.check}`] || row.check;
       return this.section('of-check', words.check,

@@ -24,7 +24,7 @@ function list() {
     const option = make('li', {
       role: 'option', id: `found-${k}`, 'aria-selected': String(k === active),
       class: row.kind}, make('b', {text: row.name}),
-    row.formula ? ` = ${row.formula}` : '', ` ${row.value ? row.value.shown : ''}`);
+    row.formula ? ` = ${row.formula}` : '', ` ${row.value && isKnown(row) ? row.value.shown : ''}`);
     option.addEventListener('pointerdown', (event) => {
       event.preventDefault();
       find(k);

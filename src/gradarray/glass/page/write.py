@@ -17,10 +17,13 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Literal
 
+import numpy as np
+
 from ...errors import message
 from .. import place
+from ..blanks import Blank, blanks_of
 from ..cards import Labels, card, group_card
-from ..data import to_data
+from ..data import number, to_data
 from ..expr import name
 from ..groups import MANY, Group, grouped
 from ..layout import Item, Level, layout
@@ -30,21 +33,28 @@ from ..story import Row, Story, Term
 from ..tex import tex
 from .words import WORDS
 
-SCRIPTS = ("place.js", "draw.js", "panel.js", "page.js", "search.js", "controls.js")
+SCRIPTS = ("place.js", "draw.js", "panel.js", "quiz.js", "page.js", "search.js", "controls.js")
 KINDS = ("row", "group", "in", "out", "label", "via")
 
 Language = Literal["en", "ko"]
 
 
-def save(story: Story, path: Any, lang: Language = "en", paths: bool = False) -> None:
+def save(
+    story: Story, path: Any, lang: Language = "en", paths: bool = False, quiz: bool = False
+) -> None:
     """Write the page of a story to a file."""
-    text = page(story, lang, paths)
+    text = page(story, lang, paths, quiz)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
 
 
-def page(story: Story, lang: Language = "en", paths: bool = False) -> str:
-    """The page of a story; with `paths`, the folders of source files are told."""
+def page(
+    story: Story, lang: Language = "en", paths: bool = False, quiz: bool = False
+) -> str:
+    """The page of a story; with `paths`, the folders of source files are told.
+
+    In a `quiz` its numbers are to be filled in.
+    """
     if lang not in WORDS:
         mend = f"Use {' or '.join(map(repr, WORDS))}."
         raise ValueError(message("save", f"there are no labels for lang={lang!r}.", mend))
@@ -57,7 +67,7 @@ def page(story: Story, lang: Language = "en", paths: bool = False) -> str:
         "policy": _policy(style, script),
         "style": style,
         "script": script,
-        "data": _inert(page_data(story, lang, paths)),
+        "data": _inert(page_data(story, lang, paths, quiz)),
         **{f"word.{key}": escape(word) for key, word in words.items()},
     }
     out = []
@@ -93,7 +103,9 @@ def _inert(data: Any) -> str:
 # Data ---------------------------------------------------------------------------------------------
 
 
-def page_data(story: Story, lang: Language, paths: bool) -> dict[str, Any]:
+def page_data(
+    story: Story, lang: Language, paths: bool, quiz: bool = False
+) -> dict[str, Any]:
     """What the script reads: the story, its formulas, its cards and groups, and their layers."""
     data = to_data(story)
     root = grouped(story)
@@ -111,6 +123,7 @@ def page_data(story: Story, lang: Language, paths: bool) -> dict[str, Any]:
         "story": data,
         "words": WORDS[lang],
         "large": is_large,
+        "quiz": [_blank(one) for one in blanks_of(story)] if quiz else None,
         "measures": {
             "gap": place.GAP, "lead": place.LEAD, "mostLead": place.MOST_LEAD, "pad": place.PAD,
             "head": place.HEAD, "sweeps": place.SWEEPS, "many": MANY,
@@ -143,6 +156,10 @@ def _term_math(term: Term) -> dict[str, str | None]:
 
 def _inner(formula: str) -> str:
     return mathml(formula).removeprefix("<math>").removesuffix("</math>")
+
+
+def _blank(one: Blank) -> dict[str, Any]:
+    return {"symbol": one.symbol, "right": [number(x) for x in np.ravel(one.right)]}
 
 
 def _card(row: Row) -> list[Any]:
