@@ -137,9 +137,16 @@ class Writer:
 
     def kernel(self, params: str) -> str:
         """The function whole; `Module.kernel` puts in its name."""
+        return self.procedure(f"internal void @SELF({params})")
+
+    def procedure(self, head: str, attributes: str = "#0") -> str:
+        """A function that gives nothing, whole."""
         self.put("ret void")
+        return self.function(head, attributes)
+
+    def function(self, head: str, attributes: str = "#0") -> str:
         body = "\n".join(self.lines)
-        return f"define internal void @SELF({params}) #0 {{\n{body}\n}}\n"
+        return f"define {head} {attributes} {{\n{body}\n}}\n"
 
     # Vectors --------------------------------------------------------------------------------------
 
