@@ -207,7 +207,7 @@ def _has_whole_rows(x: np.ndarray) -> bool:
 @functools.cache
 def _loaded() -> Loaded:
     move = ctypes.cast(ctypes.memmove, ctypes.c_void_p).value or 0
-    return for_good(Loaded(object_code(_text() + ATTRIBUTES), ("move",), {"memmove": move}))
+    return for_good(Loaded([object_code(_text() + ATTRIBUTES)], ("move",), {"memmove": move}))
 
 
 def _text() -> str:
