@@ -47,7 +47,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that LLVM is asked for from now on."""
     asked: list[str] = []
     parse = machine.llvm.parse_assembly
-    monkeypatch.setattr(machine.llvm, "parse_assembly", lambda t, *more: asked.append(t) or parse(t, *more))
+    seen = lambda t, *more: asked.append(t) or parse(t, *more)
+    monkeypatch.setattr(machine.llvm, "parse_assembly", seen)
     return asked
 
 
