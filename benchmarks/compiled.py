@@ -49,6 +49,11 @@ class Result(NamedTuple):
             return None
         return ratio(self.samples[peer], self.samples[ours]), peer
 
+    def is_met(self) -> bool | None:
+        """Is its bar met? None where it has none."""
+        bar, faster = self.work.BAR, self.times_faster()
+        return None if bar is None else faster is not None and faster[0] >= bar
+
     def first_of(self, name: str) -> float | None:
         """The shortest first call of a library, or of one spelling."""
         found = [s for c, s in self.first.items() if name in (c.name, c.library)]
@@ -132,10 +137,11 @@ def line(result: Result, threads: list[int]) -> list[str]:
         best = [result.fastest(library, threads=n) for n in threads]
         cells.append(cell([None if c is None else median(result.samples[c]) for c in best]))
     faster = result.times_faster()
-    cells += [figure(work.LIMIT), f"{work.BAR:g}"]
+    cells += [figure(work.LIMIT), "-" if work.BAR is None else f"{work.BAR:g}"]
+    met = result.is_met()
     if faster is None:
-        return [*cells, "**none**", "-", "missed"]
-    verdict = "met" if faster[0] >= work.BAR else f"missed, {work.BAR / faster[0]:.2f} times"
+        return [*cells, "**none**", "-", "" if met is None else "missed"]
+    verdict = "" if met is None else "met" if met else f"missed, {work.BAR / faster[0]:.2f} times"
     return [*cells, f"**{figure(faster[0])}**", faster[1].name, verdict]
 
 
@@ -188,7 +194,7 @@ def misses(results: list[Result]) -> str:
     lines = []
     for result in results:
         faster, work = result.times_faster(), result.work
-        if faster is not None and faster[0] >= work.BAR:
+        if result.is_met() is not False:
             continue
         by = "has no figure" if faster is None else (
             f"{figure(faster[0])} times faster than {faster[1].name}, where {work.BAR:g} was asked"
@@ -218,14 +224,10 @@ def report(results: list[Result], threads: list[int]) -> str:
     text = table([*header, "best peer", ""], [line(result, threads) for result in results])
     found = [faster[0] for r in results if (faster := r.times_faster())]
     if found:
-        met = sum(
-            faster is not None and faster[0] >= r.work.BAR
-            for r in results
-            for faster in [r.times_faster()]
-        )
+        bars = [met for r in results if (met := r.is_met()) is not None]
         slower = sum(x < 1 for x in found)
         text += (
-            f"\n\n{met} of {len(results)} bars are met; {slower} rows are slower than the best"
+            f"\n\n{sum(bars)} of {len(bars)} bars are met; {slower} rows are slower than the best"
             f" peer, {len(results) - len(found)} have no figure; the geometric mean of those that"
             f" have one is **{geometric_mean(found):.2f}** (aim: at least 2.3)."
         )

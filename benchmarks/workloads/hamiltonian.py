@@ -17,29 +17,30 @@ def net(nn: Any) -> Any:
 
 
 # The field of two uncoupled pendulums: q' = p, p' = -sin q.
-X = np.random.default_rng(1).uniform(-1, 1, (256, 4)).astype(np.float32)
-Y = np.concatenate([X[:, 2:], -np.sin(X[:, :2])], axis=1)
+def data(dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(1).uniform(-1, 1, (256, 4)).astype(dtype)
+    return x, np.concatenate([x[:, 2:], -np.sin(x[:, :2])], axis=1)
 
 
-def ours() -> Job:
+def ours(dtype: Any = np.float32) -> Job:
     import gradarray as ga
 
     from ._gradarray import model_of, trained
 
-    model = model_of(net)
+    model = model_of(net, dtype)
 
     def loss(x: Any, y: Any) -> Any:
         slope = ga.grad(lambda x: model(x).sum())(x)
         field = ga.concatenate([slope[:, 2:], -slope[:, :2]], axis=1)
         return ((field - y) ** 2).mean()
 
-    return trained(model, loss, X, Y)
+    return trained(model, loss, *data(dtype))
 
 
-def in_torch() -> Job:
+def in_torch(dtype: Any = np.float32) -> Job:
     from ._torch import COMPILED, model_of, torch, trained
 
-    model = model_of(net)
+    model = model_of(net, dtype)
 
     def energy(x: Any) -> Any:
         return model(x).sum()
@@ -53,10 +54,10 @@ def in_torch() -> Job:
         field = torch.cat([slope[:, 2:], -slope[:, :2]], dim=1)
         return ((field - y) ** 2).mean()
 
-    return trained(model, loss, X, Y)
+    return trained(model, loss, *data(dtype))
 
 
-def in_jax() -> Job:
+def in_jax(dtype: Any = np.float32) -> Job:
     from ._jax import jax, jnp, trained
 
     def energy(params: Any, x: Any) -> Any:
@@ -70,7 +71,7 @@ def in_jax() -> Job:
         field = jnp.concatenate([slope[:, 2:], -slope[:, :2]], axis=1)
         return ((field - y) ** 2).mean()
 
-    return trained(initial(net), loss, X, Y)
+    return trained(initial(net, dtype), loss, *data(dtype))
 
 
 CONTENDERS = {"gradarray": ours, "PyTorch": in_torch, "JAX": in_jax}

@@ -25,17 +25,19 @@ def rk4(f: Callable[[Any], Any], y: Any) -> Any:
     return y + H / 6 * (k1 + 2 * (k2 + k3) + k4)
 
 
-RNG = np.random.default_rng(1)
-Y0 = RNG.uniform(-1, 1, (20, 2)).astype(np.float32)
-TRUTH = RNG.uniform(-1, 1, (STEPS, 20, 2)).astype(np.float32)
+def data(dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Where the paths start, and where they went."""
+    rng = np.random.default_rng(1)
+    start = rng.uniform(-1, 1, (20, 2)).astype(dtype)
+    return start, rng.uniform(-1, 1, (STEPS, 20, 2)).astype(dtype)
 
 
-def ours() -> Job:
+def ours(dtype: Any = np.float32) -> Job:
     import gradarray as ga
 
     from ._gradarray import model_of, trained
 
-    model = model_of(net)
+    model = model_of(net, dtype)
 
     def loss(y: Any, truth: Any) -> Any:
         def step(y: Any, _: Any) -> Any:
@@ -45,13 +47,13 @@ def ours() -> Job:
         _, path = ga.scan(step, y, length=STEPS)
         return ((path - truth) ** 2).mean()
 
-    return trained(model, loss, Y0, TRUTH)
+    return trained(model, loss, *data(dtype))
 
 
-def in_torch() -> Job:
+def in_torch(dtype: Any = np.float32) -> Job:
     from ._torch import model_of, torch, trained
 
-    model = model_of(net)
+    model = model_of(net, dtype)
 
     def loss(y: Any, truth: Any) -> Any:
         path = []
@@ -60,10 +62,10 @@ def in_torch() -> Job:
             path.append(y)
         return ((torch.stack(path) - truth) ** 2).mean()
 
-    return trained(model, loss, Y0, TRUTH)
+    return trained(model, loss, *data(dtype))
 
 
-def in_jax() -> Job:
+def in_jax(dtype: Any = np.float32) -> Job:
     from ._jax import jax, jnp, trained
 
     def loss(params: Any, y: Any, truth: Any) -> Any:
@@ -76,7 +78,7 @@ def in_jax() -> Job:
         _, path = jax.lax.scan(step, y, length=STEPS)
         return ((path - truth) ** 2).mean()
 
-    return trained(initial(net), loss, Y0, TRUTH)
+    return trained(initial(net, dtype), loss, *data(dtype))
 
 
 CONTENDERS = {"gradarray": ours, "PyTorch": in_torch, "JAX": in_jax}

@@ -37,7 +37,7 @@ def text(number: float) -> str:
 def run(code: bytes) -> float:
     import ctypes
 
-    loaded = machine.Loaded(code, ("f",), {})
+    loaded = machine.Loaded([code], ("f",), {})
     x = np.zeros(1)
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(loaded.addresses["f"])(x.ctypes.data)
     return x[0]
@@ -47,7 +47,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that LLVM is asked for from now on."""
     asked: list[str] = []
     parse = machine.llvm.parse_assembly
-    monkeypatch.setattr(machine.llvm, "parse_assembly", lambda t: asked.append(t) or parse(t))
+    seen = lambda t, *more: asked.append(t) or parse(t, *more)
+    monkeypatch.setattr(machine.llvm, "parse_assembly", seen)
     return asked
 
 
@@ -297,7 +298,7 @@ def test_a_second_process_compiles_nothing(at: Path):
         "from gradarray.compiler import machine\n"
         "asked = []\n"
         "parse = machine.llvm.parse_assembly\n"
-        "machine.llvm.parse_assembly = lambda t: asked.append(t) or parse(t)\n"
+        "machine.llvm.parse_assembly = lambda t, *more: asked.append(t) or parse(t, *more)\n"
         "w = ga.array(np.arange(6.0).reshape(3, 2), requires_grad=True)\n"
         "def f(x):\n"
         "    return (ga.tanh(x @ w) ** 2).sum()\n"

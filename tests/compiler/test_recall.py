@@ -188,7 +188,7 @@ def kept(name: str) -> Path:
         lambda name, code: cache.store(name, b"not a pickle"),
         lambda name, code: cache.store(name, pickle.dumps(None)[:-1]),
         lambda name, code: cache.store(name, pickle.dumps(["another", "thing"])),
-        lambda name, code: cache.store(name, pickle.dumps({"code": code})),
+        lambda name, code: cache.store(name, pickle.dumps({"codes": [code]})),
         lambda name, code: kept(code).unlink(),
         lambda name, code: kept(name).write_bytes(kept(code).read_bytes()),
     ],
@@ -198,7 +198,7 @@ def test_what_is_kept_and_not_whole_is_made_anew(spoil: Any):
     p = program(lambda x: x * 2.0 + 1.0, X)
     made, name = Native(p), recall.key(p, 0, {})
     assert name is not None and Native(p).is_recalled
-    spoil(name, made.code)
+    spoil(name, made.codes[0])
     again = Native(p)
     assert not again.is_recalled and again.text == made.text
     np.testing.assert_array_equal((again([X.numpy()]) or [])[0], 2 * X.numpy() + 1)

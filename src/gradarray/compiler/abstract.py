@@ -168,3 +168,8 @@ for _name, _value in list(GradArray.__dict__.items()):
 
 def is_array(x: Any) -> bool:
     return isinstance(x, (np.ndarray, np.generic))
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of a value, or of a constant array or number."""
+    return x.shape if type(x) is Abstract else np.shape(x)

@@ -13,6 +13,7 @@ from . import (
     matrices,
     passes,
     rules,
+    simplify_broadcast,
     simplify_gather,
     simplify_pool,
     simplify_reshape,
@@ -40,8 +41,8 @@ from .watch import Watch
 
 # Imported for what they declare.
 _DECLARED = (
-    expansions, matrices, rules, simplify_gather, simplify_pool, simplify_reshape, split_loops,
-    split_rules, taps,
+    expansions, matrices, rules, simplify_broadcast, simplify_gather, simplify_pool,
+    simplify_reshape, split_loops, split_rules, taps,
 )
 
 

@@ -55,13 +55,9 @@ class Entry:
         for statement in body:
             self._base_of(statement)  # pointers are read once, before all loops
         self._statements(body)
-        self.w.put("ret void")
-        calm = "#0" if self.loops else "#1"  # calls that are made once need no care
-        text = (
-            f"define void @{self.name}(ptr %arena, ptr %table) {calm} {{\n"
-            + "\n".join(self.w.lines) + "\n}\n"
-        )  # fmt: skip
-        self.m.bodies.append(text)
+        care = "#0" if self.loops else "#1"  # calls that are made once need none
+        head = f"void @{self.name}(ptr %arena, ptr %table)"
+        self.m.bodies.append(self.w.procedure(head, care))
 
     def _base_of(self, statement: Any) -> None:
         for s in walk([statement]):
@@ -283,12 +279,8 @@ class Turns(Entry):
         for statement in s.body:
             self._base_of(statement)
         self._statements(s.body)
-        self.w.put("ret void")
-        body = "\n".join(self.w.lines)
-        self.m.bodies.append(
-            f"define internal void @{self.name}(ptr %arena, ptr %table, i64 %turn, ptr %own) #0 "
-            f"{{\n{body}\n}}\n"
-        )
+        given = "ptr %arena, ptr %table, i64 %turn, ptr %own"
+        self.m.bodies.append(self.w.procedure(f"internal void @{self.name}({given})"))
 
 
 def nan_kernel(module: Module, dtype: np.dtype) -> str:

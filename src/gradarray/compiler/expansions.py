@@ -51,10 +51,11 @@ from ..ops.select import CountNonzeroGrad
 from ..ops.shape import astype, reshape
 from ..record import apply
 from .expand import expansion
+from .expr import has_code
 
 
 def _is_real(x: Any) -> bool:
-    return x.dtype.kind == "f" and x.dtype != np.float16
+    return has_code(x.dtype, "f")
 
 
 def _cut(axis: int, start: int | None, stop: int | None) -> tuple[Any, ...]:
@@ -123,7 +124,7 @@ def _arg_min(x: Any, axis: Any, keepdims: bool) -> Any:
 
 def _arg(x: Any, axis: Any, keepdims: bool, extreme: Any) -> Any:
     """The first place that holds the extremum, or the first NaN."""
-    if x.dtype.kind not in "iuf" or x.dtype == np.float16 or not x.size:
+    if not has_code(x.dtype, "iuf") or not x.size:
         return NotImplemented
     found = equal(x, extreme(x, axis=axis, keepdims=True))
     if x.dtype.kind == "f":

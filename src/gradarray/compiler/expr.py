@@ -55,6 +55,11 @@ class Expr:
         return show(self)
 
 
+def has_code(dtype: np.dtype, kinds: str = "biuf") -> bool:
+    """Are there primitives on these numbers? Not on those of half precision."""
+    return dtype.kind in kinds and dtype != np.float16
+
+
 class Unsupported(Exception):
     """An operation that has no expression."""
 

@@ -61,10 +61,10 @@ def blamed(program: Program) -> Iterator[None]:
         raise fault from why
 
 
-def verified(text: str) -> Any:
+def verified(text: str, context: Any = None) -> Any:
     """LLVM's text as a module; Refused where it is not right, or would end the process."""
     try:
-        module = llvm.parse_assembly(text)
+        module = llvm.parse_assembly(text, context)
         module.verify()
     except RuntimeError as why:
         raise Refused(str(why), text) from why

@@ -94,7 +94,7 @@ def layout(native: Native) -> tuple[Any, ...]:
 
     low = native.lowering
     return (
-        native.code,
+        native.codes,
         [place(b) for b in low.inputs],
         [(at, x.dtype.str, x.tobytes()) for at, x in native.constants],
         [output(y) for y in low.outputs],

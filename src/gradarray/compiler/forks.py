@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
-from . import machine, trace
+from . import gate, machine, pool, trace
 
 # In the order in which a thread that compiles takes them.
-_LOCKS = trace.lock, machine.lock
+_LOCKS = trace.lock, gate.making, pool.making, machine.lock, machine.beside, machine.linking
 
 
 def _wait() -> None:

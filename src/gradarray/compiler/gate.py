@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,13 +120,22 @@ _FASTCALL = 0x80  # METH_FASTCALL
 
 @functools.cache
 def _method() -> Any:
-    return for_good(_Method(b"gate", _loaded().addresses["gate"], _FASTCALL, None))
+    return for_good(_Method(b"gate", loaded().addresses["gate"], _FASTCALL, None))
+
+
+def loaded() -> Loaded:
+    """The gate's code; another thread may be about to make it."""
+    with making:
+        return _loaded()
+
+
+making = threading.RLock()
 
 
 @functools.cache
 def _loaded() -> Loaded:
-    code = object_code(text() + ATTRIBUTES)
-    return for_good(Loaded(code, ("gate",), python_symbols()))
+    code = object_code(text() + ATTRIBUTES, number=1)
+    return for_good(Loaded([code], ("gate",), python_symbols()))
 
 
 def python_symbols() -> dict[str, int]:

@@ -78,13 +78,12 @@ def text() -> str:
     w.answer("nan", NAN)
     w.answer("misfit", MISFIT)
     w.answer("busy", BUSY)
-    body = "\n".join(w.lines)
     declared = "\n".join([
         "declare ptr @PyEval_SaveThread()", "declare void @PyEval_RestoreThread(ptr)",
         "declare i32 @PyErr_CheckSignals()", "declare ptr @PyLong_FromLong(i64)",
         "declare void @Py_IncRef(ptr)", "declare void @Py_DecRef(ptr)",
     ])  # fmt: skip
-    return f"{declared}\ndefine ptr @gate(ptr %self, ptr %args, i64 %count) #0 {{\n{body}\n}}\n"
+    return f"{declared}\n{w.function('ptr @gate(ptr %self, ptr %args, i64 %count)')}"
 
 
 def _find(w: _Writer, none: str) -> None:

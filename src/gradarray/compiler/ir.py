@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import re
 import struct
 from collections.abc import Iterable
 
@@ -89,6 +92,47 @@ class Module:
         share = ["declare void @share(ptr, i64, ptr, ptr, ptr, i64)"] * self.shares
         return "\n".join([*self.bodies, *sorted(self.declared), *share]) + "\n"
 
+    def texts(self) -> list[str]:
+        """The module whole, or in two halves that may be compiled at the same time."""
+        sizes = [*itertools.accumulate(map(len, self.bodies))]
+        if not sizes or sizes[-1] < LONG:
+            return [self.text() + ATTRIBUTES]
+        middle = bisect.bisect(sizes, sizes[-1] // 2)
+        return [self._part(self.bodies[middle:]), self._part(self.bodies[:middle])]
+
+    def _part(self, bodies: list[str]) -> str:
+        """Some functions, and declarations of what they use."""
+        text = "\n".join(bodies).replace("define internal", "define hidden")
+        own = {name for _, name, _ in map(_head, bodies)}
+        used = set(_NAME.findall(text))
+        declared = [
+            f"declare hidden {kind} @{name}({parameters})"
+            for kind, name, parameters in map(_head, self.bodies)
+            if name in used and name not in own
+        ]
+        for line in sorted(self.declared, reverse=True):  # definitions, which use others, first
+            names = _NAME.findall(line)
+            if names[0] in used:
+                used.update(names)
+                declared.append(line)
+        if "share" in used:
+            declared.append("declare void @share(ptr, i64, ptr, ptr, ptr, i64)")
+        return "\n".join([text, *declared]) + "\n" + ATTRIBUTES
+
+
+LONG = 50_000  # characters from which on a text is worth a second thread
+
+_NAME = re.compile(r"@([\w.]+)")
+_HEAD = re.compile(r"define (?:internal )?(.*?) @([\w.]+)\((.*?)\) ")
+
+
+def _head(body: str) -> tuple[str, str, str]:
+    """What a function gives, its name, and the kinds of its parameters."""
+    found = _HEAD.match(body)
+    assert found is not None
+    kind, name, parameters = found.groups()
+    return kind, name, re.sub(r" %[\w.]+", "", parameters)
+
 
 class Writer:
     """One function, and the intrinsics that it asks for."""
@@ -137,9 +181,16 @@ class Writer:
 
     def kernel(self, params: str) -> str:
         """The function whole; `Module.kernel` puts in its name."""
+        return self.procedure(f"internal void @SELF({params})")
+
+    def procedure(self, head: str, attributes: str = "#0") -> str:
+        """A function that gives nothing, whole."""
         self.put("ret void")
+        return self.function(head, attributes)
+
+    def function(self, head: str, attributes: str = "#0") -> str:
         body = "\n".join(self.lines)
-        return f"define internal void @SELF({params}) #0 {{\n{body}\n}}\n"
+        return f"define {head} {attributes} {{\n{body}\n}}\n"
 
     # Vectors --------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ def operations(dtype: np.dtype) -> float:
     w.put("ret void")
     body, declared = "\n".join(w.lines), "\n".join(sorted(w.declared))
     text = f"define void @spin(ptr %x) #0 {{\n{body}\n}}\n{declared}\n" + ATTRIBUTES
-    loaded = Loaded(object_code(text), ("spin",), {})
+    loaded = Loaded([object_code(text)], ("spin",), {})
     spin = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(loaded.addresses["spin"])
     x = np.zeros(2 * lanes, dtype)
     at = x.ctypes.data + -x.ctypes.data % 64

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -354,6 +354,13 @@ Statement = (
     Nest | Loop | While | Branch | Fill | Check | Gemm | Contract | Turn | Routine | Alarm | Sort
     | Search
 )
+
+
+def within(turns: Iterable[Var], items: list[Any]) -> list[Any]:
+    """Statements inside loops, the first of these outermost."""
+    for var in reversed(list(turns)):
+        items = [Loop(var, items)]
+    return items
 
 
 def walk(body: list[Any]) -> Iterator[Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
+import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +16,9 @@ import llvmlite.binding as llvm
 from . import cache, passes
 from .fault import verified
 
-lock = threading.RLock()  # LLVM's objects are shared by all compiles
+# LLVM's objects are shared by all compiles, those of a second thread by its own; code is linked
+# one after the other.
+lock, beside, linking = threading.RLock(), threading.RLock(), threading.RLock()
 _number = itertools.count()
 
 
@@ -64,7 +68,8 @@ def _start() -> None:
 
 
 @functools.cache
-def _machine(careful: bool = True) -> Any:
+def _machine(careful: bool = True, number: int = 0) -> Any:
+    """`number`: of the thread that uses it."""
     target = host()
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=target.cpu, features=target.features, opt=2 * careful, reloc="pic", codemodel="small"
@@ -88,7 +93,7 @@ def for_good(x: Any) -> Any:
     return x
 
 
-def object_code(text: str) -> bytes:
+def object_code(text: str, number: int = 0) -> bytes:
     """LLVM's text as an object file, from the cache if it is there; it is verified first."""
     if not passes.is_on("code"):
         with lock:
@@ -96,10 +101,60 @@ def object_code(text: str) -> bytes:
     name = object_name(text)
     code = cache.load(name)
     if code is None:
-        with lock:
-            code = _machine().emit_object(verified(text))
+        with beside if number else lock:
+            code = _emitted(_machine(number=number), verified(text, llvm.create_context()))
         cache.store(name, code)
     return code
+
+
+def object_codes(texts: Sequence[str]) -> list[bytes]:
+    """The object files of texts, of the second one by a second thread if it has a processor."""
+    if len(texts) != 2 or not passes.is_on("code") or processors() == 1:
+        return [object_code(text) for text in texts]
+    found: list[Any] = []
+
+    def second() -> None:
+        try:
+            found.append(object_code(texts[1], 1))
+        except BaseException as why:  # raised by who waits
+            found.append(why)
+
+    thread = threading.Thread(target=second, daemon=True)
+    thread.start()
+    try:
+        first = object_code(texts[0])
+    finally:
+        thread.join()
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return [first, found[0]]
+
+
+def processors() -> int:
+    """How many this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _emitted(machine: Any, module: Any) -> bytes:
+    """A module of a context of its own as an object file.
+
+    llvmlite lets one thread at a time into LLVM. A context and a machine that no other thread has
+    need no such care, so that two threads compile at the same time.
+    """
+    lib = llvm.ffi.lib
+    emit = getattr(lib.LLVMPY_TargetMachineEmitToMemory, "_cfn", None)
+    if emit is None:
+        return machine.emit_object(module)
+    with llvm.ffi.OutputString() as why:
+        buffer = emit(machine, module, 1, why)
+        if not buffer:
+            raise RuntimeError(str(why))
+    try:
+        start, size = lib.LLVMPY_GetBufferStart(buffer), lib.LLVMPY_GetBufferSize(buffer)
+        return ctypes.string_at(start, size)
+    finally:
+        lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 def object_name(text: str) -> str:
@@ -123,9 +178,13 @@ def assembly(text: str) -> str:
 class Loaded:
     """Object code in memory, ready to be called, for as long as this is held."""
 
-    def __init__(self, code: bytes, entries: tuple[str, ...], symbols: dict[str, int]) -> None:
-        with lock:
-            builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+    def __init__(
+        self, codes: Sequence[bytes], entries: tuple[str, ...], symbols: dict[str, int]
+    ) -> None:
+        with linking:
+            builder = llvm.JITLibraryBuilder().add_current_process()
+            for code in codes:
+                builder.add_object_img(code)
             for name, address in symbols.items():
                 builder.import_symbol(name, address)
             for name in entries:

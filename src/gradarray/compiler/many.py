@@ -207,7 +207,7 @@ def _has_whole_rows(x: np.ndarray) -> bool:
 @functools.cache
 def _loaded() -> Loaded:
     move = ctypes.cast(ctypes.memmove, ctypes.c_void_p).value or 0
-    return for_good(Loaded(object_code(_text() + ATTRIBUTES), ("move",), {"memmove": move}))
+    return for_good(Loaded([object_code(_text() + ATTRIBUTES)], ("move",), {"memmove": move}))
 
 
 def _text() -> str:
@@ -247,9 +247,7 @@ def _text() -> str:
         far = w.let(f"mul i64 {step}, %turn")
         put(index, w.let(f"getelementptr i8, ptr {base}, i64 {far}"))
         results.set(at, w.let(f"getelementptr i64, ptr {at}, i64 {OUTPUT}"))
-    w.put("ret void")
-    body = "\n".join(w.lines)
-    return f"{_COPY}\ndefine void @move(ptr %moves, ptr %table, i64 %turn) #0 {{\n{body}\n}}\n"
+    return f"{_COPY}\n{w.procedure('void @move(ptr %moves, ptr %table, i64 %turn)')}"
 
 
 # A row of an array, the one at a place of an order if there is one; sizes that are met often

@@ -21,7 +21,7 @@ from .ir import ATTRIBUTES, Module
 from .loop_ops import unfinished
 from .loops import Buffer
 from .lower import Host
-from .machine import Loaded, host, object_code, object_name
+from .machine import Loaded, host, object_codes, object_name
 from .memory import View
 from .pair_math import complex_of
 from .parallel import in_chunks
@@ -52,13 +52,13 @@ class Native:
         # Complex numbers lie as they do in NumPy; the code has them as pairs of real ones.
         self.kinds = [getattr(getattr(y, "dtype", None), "kind", "") for y in program.outputs]
         with blamed(program):
-            code = None if name is None else self._recall(name)
-            if code is None:
+            codes = None if name is None else self._recall(name)
+            if codes is None:
                 self._make(program, suspects, places)
-                code = object_code(self.text)
+                codes = object_codes(self.texts)
                 if name is not None and not self.hosted:
                     recall.store(name, self._state())
-            self._load(code)
+            self._load(codes)
 
     def _make(self, program: Program, suspects: int, places: dict[int, int] | None) -> None:
         self._lower(assemble(program, suspects, places))
@@ -74,14 +74,14 @@ class Native:
         self.names += ["commit"] * bool(self.commit)
         for name, body in zip(self.names, every):
             Entry(module, name, (self.own_at, self.own_size)).write(body)
-        self.text = module.text() + ATTRIBUTES
-        self.code = object_name(self.text)
+        self.text, self.texts = module.text() + ATTRIBUTES, module.texts()
+        self.codes = [object_name(text) for text in self.texts]
         self.routines, self.shares = sorted(module.routines), module.shares
 
-    def _load(self, code: bytes) -> None:
+    def _load(self, codes: list[bytes]) -> None:
         symbols = pool.symbols() if self.shares else {}
         symbols |= routines.symbols(self.routines)
-        loaded = Loaded(code, tuple(self.names), symbols) if self.names else None
+        loaded = Loaded(codes, tuple(self.names), symbols) if self.names else None
         self.loaded = loaded
         self.addresses = [loaded.addresses[name] for name in self.names] if loaded else []
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -94,25 +94,25 @@ class Native:
     # What is kept on disk of a program that was lowered before ------------------------------------
 
     def _state(self) -> dict[str, Any]:
-        """What a call needs: where buffers lie, and the name of the code; no loops and no text."""
+        """What a call needs: where buffers lie, and the names of the code; no loops and no text."""
         state = {name: getattr(self, name) for name in _KEPT}
         state["lowering"] = replace(self.lowering, items=[], commit=[])
-        return {**state, "bodies": len(self.bodies), "code": self.code}
+        return {**state, "bodies": len(self.bodies), "codes": self.codes}
 
-    def _recall(self, name: str) -> bytes | None:
+    def _recall(self, name: str) -> list[bytes] | None:
         """Become what was kept under a name, and give its code; None if it is not there."""
         state = recall.load(name)
-        if type(state) is not dict or state.keys() != {*_KEPT, "lowering", "bodies", "code"}:
+        if type(state) is not dict or state.keys() != {*_KEPT, "lowering", "bodies", "codes"}:
             return None
-        self.code = state.pop("code")
-        code = cache.load(self.code)
-        if code is None:
+        self.codes = state.pop("codes")
+        codes = [code for name in self.codes if (code := cache.load(name)) is not None]
+        if len(codes) < len(self.codes):
             return None
         self.bodies, self.commit, self.hosted = [[] for _ in range(state.pop("bodies"))], [], False
         self.parts: list[Any] = list(self.bodies)
         self.__dict__.update(state)
         self.is_recalled = True
-        return code
+        return codes
 
     def whole(self) -> Native:
         """This with its loops and its text, which are made again where they were not kept."""

@@ -28,12 +28,13 @@ import functools
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 from ..errors import message
 from .ir import ATTRIBUTES
-from .machine import Loaded, for_good, object_code
+from .machine import Loaded, for_good, object_code, processors
 
 MOST = 32  # threads
 SPINS = 4000  # looks for work before a worker sleeps, some 50 us
@@ -46,8 +47,7 @@ _NAMES = ("pthread_create", "pthread_detach", "pthread_sigmask", "syscall", "sch
 
 def available() -> int:
     """The processors that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return min(len(affinity(0)) if affinity else os.cpu_count() or 1, MOST)
+    return min(processors(), MOST)
 
 
 def can_share() -> bool:
@@ -110,7 +110,11 @@ _chosen = [0]
 
 def symbols() -> dict[str, int]:
     """The address of `share`, for code that has parallel loops."""
-    return {"share": _shared().addresses["share"]}
+    with making:  # another thread may be about to make it
+        return {"share": _shared().addresses["share"]}
+
+
+making = threading.RLock()
 
 
 @functools.cache
@@ -120,8 +124,8 @@ def _shared() -> Loaded:
     found = {
         name: ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0 for name in _NAMES
     } if libc else {}  # fmt: skip
-    code = object_code(_text() + ATTRIBUTES)
-    loaded = for_good(Loaded(code, ("share", "words"), found))  # workers are in it to the end
+    code = object_code(_text() + ATTRIBUTES, number=1)
+    loaded = for_good(Loaded([code], ("share", "words"), found))  # workers are in it to the end
     _words.append(ctypes.CFUNCTYPE(ctypes.c_void_p)(loaded.addresses["words"])() or 0)
     _set("limit", get_threads())
     if hasattr(os, "register_at_fork"):

@@ -9,10 +9,10 @@ from ..ops.shape import TransposeGrad
 from .abstract import Abstract
 from .group import body_of
 from .loops import Var
-from .lower import Lowering
 from .memory import Memory, View
 from .merge import merged
 from .program import Program, Step
+from .rules.points import leave
 from .split import Split
 from .split_loops import without_sums
 from .tile import Slab, Tile
@@ -117,19 +117,8 @@ class Region:
             while v in turns_of and turns_of[v].inputs[0] in split.axis:
                 order = [a % v.ndim for a in turns_of[v].params["axes"]]
                 v, to = turns_of[v].inputs[0], turned(to, tuple(map(order.index, range(v.ndim))))
-            _leave(low, twins[v], to)
+            leave(low, twins[v], to)
         return merged(body_of(low.items))
-
-
-def _leave(low: Lowering, x: Abstract, to: View) -> None:
-    """Write a value of the tile to its place among all samples."""
-    k = low.inline.get(x)
-    if k is not None:
-        low.items[k].stores.append((to, low.items[k].values[x]))
-        return
-    at = low._group(x.shape, low.when(x))
-    group = low.items[at]
-    group.stores.append((to, group.leaf(low.memory(x))))
 
 
 def turned(view: View, axes: tuple[int, ...], first: int = 0) -> View:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from .expr import BOOL, Expr, Unsupported, cast, const, make, select
+from .expr import BOOL, Expr, Unsupported, cast, const, has_code, make, select
 from .ufuncs import UFUNCS
 
 _WEAK = (bool, int, float)
@@ -94,14 +94,14 @@ def apply(ufunc: np.ufunc, operands: Any) -> Any:
         *loop, out = ufunc.resolve_dtypes((*kinds, None))
     except TypeError as error:
         raise Unsupported(str(error)) from None
-    if any(d.kind not in "biuf" or d == np.float16 for d in (*loop, out)):
+    if not all(map(has_code, (*loop, out))):
         raise Unsupported(f"{ufunc.__name__} on {out}")
     y = rule(*[_cast(x.e, d) for x, d in zip(xs, loop)])
     return Scalar(_cast(y, out))
 
 
 def _cast(x: Expr, dtype: np.dtype) -> Expr:
-    if dtype.kind not in "biuf" or dtype == np.float16:
+    if not has_code(dtype):
         raise Unsupported(f"{dtype}")
     if dtype == BOOL and x.dtype != BOOL:
         return make("ne", x, const(0, x.dtype))

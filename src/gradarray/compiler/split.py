@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from ..algebra import Elementwise
 from ..ops.arithmetic import AddGrad
 from ..ops.shape import TransposeGrad
-from .abstract import Abstract
+from .abstract import Abstract, shape_of
 from .program import Program, Step
 from .taken import InRange
 
@@ -194,7 +192,7 @@ def _broadcast_axis(split: Split, operands: tuple[Any, ...], y: Abstract) -> int
             found = axis
     assert found is not None
     for x in operands:
-        shape = np.shape(x) if type(x) is not Abstract else x.shape
+        shape = shape_of(x)
         known = type(x) is Abstract and x in split.axis
         if not known and len(shape) >= -found and shape[found] != 1:
             sliced(split, x, found)

@@ -6,7 +6,7 @@ carry that begins with zero and to which every turn adds sums over samples is su
 
 from __future__ import annotations
 
-from .abstract import Abstract
+from .abstract import Abstract, shape_of
 from .loop_ops import ScanGrad
 from .program import Program, Step
 from .split import RULES, Split, Term, Together, passed, sliced
@@ -42,7 +42,7 @@ def _scan(split: Split, step: Step) -> None:
         axis = axes[k]
         if axis is not None and not (type(x) is Abstract and x in split.axis):
             axis += n <= k < n + m
-            sliced(split, x, axis - (x.ndim if type(x) is Abstract else 0))
+            sliced(split, x, axis - len(shape_of(x)))
     split.axis.update(inside.axis)
     split.joins.update(inside.joins)
     split.work += p["length"] * inside.work

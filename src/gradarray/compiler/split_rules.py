@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ..ops.avgpool import WindowSpreadGrad, WindowSumGrad
 from ..ops.complex import ConjGrad, RealGrad
 from ..ops.contract import MatMulGrad
@@ -23,7 +21,7 @@ from ..ops.reduce import MaxGrad, MinGrad, SumGrad
 from ..ops.shape import AsTypeGrad, BroadcastToGrad, ExpandDimsGrad, ReshapeGrad, TransposeGrad
 from ..ops.singular import SVDGrad, SvdvalsGrad
 from ..ops.unfold import FoldGrad, UnfoldGrad
-from .abstract import Abstract
+from .abstract import Abstract, shape_of
 from .program import Step
 from .split import RULES, Split, Together, sliced
 from .taken import AddedUp, InRange, Taken
@@ -177,7 +175,7 @@ def _contract(split: Split, step: Step) -> None:
 
 
 def _ndim(x: Any) -> int:
-    return x.ndim if type(x) is Abstract else np.ndim(x)
+    return len(shape_of(x))
 
 
 def _product(split: Split, step: Step, la: Any, lb: Any, ly: Any) -> None:
@@ -196,12 +194,12 @@ def _product(split: Split, step: Step, la: Any, lb: Any, ly: Any) -> None:
         if type(x) is Abstract and x in split.axis:
             continue
         if label in labels:
-            shape = np.shape(x) if type(x) is not Abstract else x.shape
+            shape = shape_of(x)
             if shape[labels.index(label)] != 1:
                 sliced(split, x, labels.index(label) - len(labels))
     sizes = {}
     for x, labels in zip(step.operands, (la, lb)):
-        shape = np.shape(x) if type(x) is not Abstract else x.shape
+        shape = shape_of(x)
         for k, n in zip(labels, shape):
             sizes[k] = max(sizes.get(k, 1), n)
     # In blocks of registers if the samples alone are the rows, the columns, or what is summed,
@@ -276,7 +274,7 @@ def _convolution(split: Split, step: Step) -> None:
 
 
 def _plane(x: Any) -> int:
-    return math.prod(np.shape(x)[2:] if type(x) is not Abstract else x.shape[2:])
+    return math.prod(shape_of(x)[2:])
 
 
 def _stacked(split: Split, step: Step) -> None:
@@ -287,7 +285,7 @@ def _stacked(split: Split, step: Step) -> None:
     (axis,) = found
     for x in step.operands:
         known = type(x) is Abstract and x in split.axis
-        if not known and _ndim(x) >= -axis and np.shape(x)[axis] != 1:
+        if not known and _ndim(x) >= -axis and shape_of(x)[axis] != 1:
             sliced(split, x, axis)
     lead = axis + max(_ndim(x) for x in step.operands)
     for y in step.values:

@@ -25,7 +25,7 @@ from ..ops.pool import (
 )
 from .abstract import Abstract
 from .expand import expansion, inner
-from .expr import const, make, select
+from .expr import const, has_code, make, select
 from .group import Group, statements
 from .loops import Fill
 from .lower import Lowering, rule
@@ -93,7 +93,7 @@ _found: weakref.WeakValueDictionary[Any, Abstract] = weakref.WeakValueDictionary
 
 @expansion(MaxPlacesGrad)
 def _max_places(x: Any, kernel: Any, out: Any, at: Any) -> Any:
-    if x.dtype.kind not in "iuf" or x.dtype == np.float16 or not x.size:
+    if not has_code(x.dtype, "iuf") or not x.size:
         return NotImplemented
     params = {"kernel": kernel, "out": out, "at": at}
     shape = (*x.shape[:2], *out)

@@ -15,7 +15,7 @@ from .. import tree
 from ..array import GradArray, wrap
 from ..errors import GraphError, message, warn
 from ..graph import flags
-from . import passes, report, split_text
+from . import ahead, passes, report, split_text
 from .abstract import Abstract
 from .again import Again
 from .arguments import Static, is_dynamic
@@ -62,6 +62,7 @@ class Version:
         once: bool = False,
         compiling: Any = None,
     ) -> None:
+        ahead.begin()
         self._f, self._form, self.compiling = f, form, compiling
         # Static values keep their ids, and with them the function can be run again.
         self._leaves = [_kept(x, instance) for x in leaves]

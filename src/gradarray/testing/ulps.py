@@ -39,7 +39,7 @@ def native(fn: Callable[..., Expr], *xs: np.ndarray) -> np.ndarray:
     bounds.check([nest])
     module = Module(host())
     Entry(module, "entry").write([nest])
-    code = Loaded(object_code(module.text() + ATTRIBUTES), ("entry",), {})
+    code = Loaded([object_code(module.text() + ATTRIBUTES)], ("entry",), {})
     y = np.empty(size, dtype)
     given = [np.ascontiguousarray(x) for x in xs]
     table = np.array([x.ctypes.data for x in (*given, y)], np.int64)

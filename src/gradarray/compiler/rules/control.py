@@ -12,8 +12,8 @@ from ...ops.arithmetic import AddGrad
 from ...ops.contract import MatMulGrad
 from ...ops.join import ConcatenateGrad
 from ..abstract import Abstract
-from ..expr import Unsupported, cast
-from ..group import Group, body_of
+from ..expr import Unsupported
+from ..group import body_of
 from ..loop_ops import ScanGrad, SwitchGrad, WhileGrad
 from ..loops import Access, Branch, Loop, Var, While
 from ..lower import Host, Lowering, rule
@@ -22,7 +22,7 @@ from ..program import Program, Step
 from ..taken import Taken
 from ..tiny import LANES
 from .join import parts_of
-from .points import copied
+from .points import copied, leave
 
 
 @rule(ScanGrad)
@@ -260,20 +260,3 @@ def _stacks(
         whole = low.fresh_for(v)
         out.append((whole, at_turn(whole, var)))
     return out
-
-
-def leave(low: Lowering, x: Any, to: View) -> None:
-    """Write a value to a place."""
-    if type(x) is Abstract and low.homes.get(x) == to and low.memory(x) == to:
-        return
-    k = low.inline.get(x) if type(x) is Abstract else None
-    if k is not None:
-        group = low.items[k]
-        group.stores.append((to, group.values[x]))
-        return
-    if type(x) is not Abstract:
-        low.append(copied(low.memory(np.asarray(x, to.buffer.dtype)).broadcast(to.shape), to))
-        return
-    at = low._group(x.shape, low.when(x))
-    group: Group = low.items[at]
-    group.stores.append((to, cast(group.leaf(low.memory(x)), to.buffer.dtype)))

@@ -17,7 +17,7 @@ import numpy as np
 from ...ops.columns import Geometry
 from ...ops.conv import ConvGrad, ConvTransposeGrad, ConvWeightGrad
 from ..expr import Unsupported
-from ..loops import Access, Buffer, Contract, Fill, Loop, Turn, Var
+from ..loops import Access, Buffer, Contract, Fill, Turn, Var, within
 from ..lower import Lowering, rule
 from ..memory import View, contiguous
 from ..program import Step
@@ -73,10 +73,8 @@ def _side_by_side(low: Lowering, x: View, items: list[Any]) -> View:
 
 def _looped(statement: Any, *groups: Sequence[Var]) -> Any:
     """The statement within loops, the first outermost; those of one turn are left out."""
-    for var in [v for vs in groups for v in vs][::-1]:
-        if var.extent > 1:
-            statement = Loop(var, [statement])
-    return statement
+    (looped,) = within([v for vs in groups for v in vs if v.extent > 1], [statement])
+    return looped
 
 
 def _at(view: View, *parts: tuple[Sequence[Var], Sequence[int]]) -> Access:

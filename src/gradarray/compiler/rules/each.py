@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..expr import Expr, Unsupported, cast, const, make, select
-from ..loops import Access, Alarm, Buffer, Loop, Stretch, Var
+from ..expr import Expr, Unsupported, cast, const, has_code, make, select
+from ..loops import Access, Alarm, Buffer, Stretch, Var, within
 from ..lower import Lowering
 from ..memory import View
 from ..program import Step
@@ -29,7 +29,7 @@ class Each:
     def __init__(self, low: Lowering, step: Step, core: int = 2) -> None:
         self.low, self.step, self.dtype = low, step, step.values[0].dtype
         for x in (*step.inputs, *step.values):
-            if x.dtype.kind != "f" or x.dtype == np.float16:
+            if not has_code(x.dtype, "f"):
                 raise Unsupported(f"LAPACK for {x.dtype}")
             if not x.size:
                 raise Unsupported("matrices without elements")
@@ -123,10 +123,7 @@ class Each:
     def done(self) -> None:
         for source, part in self.leaving:
             self.items += copied(source, part)
-        items = self.items
-        for var in reversed(self.vars):
-            items = [Loop(var, items)]
-        at = self.low.append([*self.before, *items])
+        at = self.low.append([*self.before, *within(self.vars, self.items)])
         for y in self.step.values:
             self.low.define(y, self.low.views[y], at)
 

@@ -17,7 +17,7 @@ from ...ops.reduce import sum
 from ...ops.scatter import GatherGrad, LastGrad, PutGrad, ScatterAddGrad
 from ..abstract import Abstract
 from ..expand import expansion, inner
-from ..expr import Unsupported, cast, leaf, make
+from ..expr import Unsupported, cast, has_code, leaf, make
 from ..loops import Access, Fill, Nest, Store, Sum, Var
 from ..lower import Lowering, rule
 from ..memory import View
@@ -71,7 +71,7 @@ def _index(low: Lowering, x: Any, count: int, op: str) -> View:
 def _taken(low: Lowering, step: Step) -> None:
     table, index = step.operands
     y = step.values[0]
-    if y.dtype.kind not in "biuf" or y.dtype == np.float16:
+    if not has_code(y.dtype):
         raise Unsupported(f"indexed {y.dtype}")
     view, at = low.memory(table), low.memory(index)
     rows = low.side_by_side(y.shape, y.dtype)
@@ -92,7 +92,7 @@ def _taken(low: Lowering, step: Step) -> None:
 def _added_up(low: Lowering, step: Step) -> None:
     x, index = step.operands
     y = step.values[0]
-    if y.dtype.kind not in "iuf" or y.dtype == np.float16 or x.dtype != y.dtype:
+    if not has_code(y.dtype, "iuf") or x.dtype != y.dtype:
         raise Unsupported(f"sums of {y.dtype}")
     at, view = low.memory(index), low.memory(x)
     items: list[Any] = []
@@ -140,7 +140,7 @@ class _Places:
 
 def _real(step: Step) -> None:
     for v in (*step.values, *(x for x in step.operands if type(x) is Abstract)):
-        if v.dtype.kind not in "biuf" or v.dtype == np.float16:
+        if not has_code(v.dtype):
             raise Unsupported(f"indexed {v.dtype}")
 
 
@@ -244,7 +244,7 @@ def _one_place(x: Any, indices: Sequence[Any], lengths: Sequence[int]) -> Any:
     Then one place is taken of each line along that axis, as the log-probability of a label, and
     to look at all of a short line is less than to follow an index.
     """
-    if x.dtype.kind != "f" or x.dtype == np.float16 or type(x) is not Abstract:
+    if not has_code(x.dtype, "f") or type(x) is not Abstract:
         return None
     n = len(indices)
     own = [_is_own(i, k, n, m, x.trace) for k, (i, m) in enumerate(zip(indices, lengths))]

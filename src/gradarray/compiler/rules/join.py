@@ -9,7 +9,7 @@ import numpy as np
 
 from ...ops.indexing import PlaceGrad, SetGrad
 from ...ops.join import ConcatenateGrad, StackGrad
-from ..abstract import Abstract
+from ..abstract import Abstract, shape_of
 from ..expr import cast
 from ..loops import Fill
 from ..lower import Lowering, rule
@@ -34,8 +34,8 @@ def parts_of(out: View, step: Step) -> list[View]:
     axis, start, places = step.params["axis"] % len(out.shape), 0, []
     for x in step.operands:
         at = out.offset + start * out.strides[axis]
-        places.append(replace(out, offset=at, shape=np.shape(x)))
-        start += np.shape(x)[axis]
+        places.append(replace(out, offset=at, shape=shape_of(x)))
+        start += shape_of(x)[axis]
     return places
 
 
@@ -68,7 +68,7 @@ def _stack(low: Lowering, step: Step) -> Any:
     strides = tuple(s for a, s in enumerate(out.strides) if a != axis)
     places = []
     for k, x in enumerate(step.operands):
-        shape = np.shape(x) if type(x) is not Abstract else x.shape
+        shape = shape_of(x)
         place = replace(out, offset=k * out.strides[axis], shape=shape, strides=strides)
         places.append((x, place))
     low.define(y, out, _put(low, places))

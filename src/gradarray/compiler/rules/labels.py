@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..expr import leaf, make
-from ..loops import Access, Loop, Nest, Store, Sum, Var
+from ..loops import Access, Nest, Store, Sum, Var
 from ..lower import Lowering
 from ..memory import View
 from .points import copied
@@ -138,13 +138,6 @@ def labelled(
     columns = [k for k in every if k in ly and k in in_b and k not in in_a]
     summed = [k for k in every if k not in ly]
     return Labelled((a, b, c), (sa, sb, sc), size, stack, rows, columns, summed, add)
-
-
-def within(turns: Iterable[Var], items: list[Any]) -> list[Any]:
-    """The statements within loops, the first outermost."""
-    for var in reversed(list(turns)):
-        items = [Loop(var, items)]
-    return items
 
 
 def _moves(vars_: dict[Any, Var], strides: dict[Any, int]) -> tuple[tuple[Var, int], ...]:

@@ -14,10 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from ..abstract import Abstract
-from ..expr import make
+from ..expr import has_code, make
 from ..group import Group
 from ..lower import TERMS, Lowering
 from ..memory import View
@@ -46,7 +44,7 @@ class Factor:
 def joined(low: Lowering, step: Step, la: Any, lb: Any, ly: Any) -> bool:
     """Lower the product in such a way, if it is narrow."""
     y, lane = step.values[0], low.lane_of(step, la, lb)
-    if lane is None or y.dtype.kind != "f" or y.dtype == np.float16:
+    if lane is None or not has_code(y.dtype, "f"):
         return False
     if any(type(x) is not Abstract or x.dtype != y.dtype for x in step.operands):
         return False

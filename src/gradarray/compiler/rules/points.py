@@ -13,7 +13,8 @@ from ...ops.complex import ConjGrad, ImagGrad, RealGrad
 from ...ops.control import AliasGrad, TrustGrad
 from ...ops.create import CopyGrad
 from ...ops.shape import AsTypeGrad
-from ..expr import BOOL, Expr, make
+from ..abstract import Abstract
+from ..expr import BOOL, Expr, cast, make
 from ..group import Group, statements
 from ..loops import Access, Alarm
 from ..lower import Lowering, rule
@@ -42,6 +43,23 @@ def copied(source: View, target: View) -> list[Any]:
 def filled(value: Expr, target: View) -> list[Any]:
     """target = a constant."""
     return points([], lambda: value, target)
+
+
+def leave(low: Lowering, x: Any, to: View) -> None:
+    """Write a value to a place."""
+    if type(x) is Abstract and low.homes.get(x) == to and low.memory(x) == to:
+        return
+    k = low.inline.get(x) if type(x) is Abstract else None
+    if k is not None:
+        group: Group = low.items[k]
+        group.stores.append((to, cast(group.values[x], to.buffer.dtype)))
+        return
+    if type(x) is not Abstract:
+        low.append(copied(low.memory(np.asarray(x, to.buffer.dtype)).broadcast(to.shape), to))
+        return
+    at = low._group(x.shape, low.when(x))
+    group = low.items[at]
+    group.stores.append((to, cast(group.leaf(low.memory(x)), to.buffer.dtype)))
 
 
 @rule(AliasGrad, CopyGrad, RealGrad, ConjGrad)

@@ -9,15 +9,15 @@ import numpy as np
 
 from ...ops.contract import MatMulGrad
 from ...ops.einsum import ContractGrad
-from ..abstract import Abstract
-from ..expr import Unsupported
-from ..loops import Fill, Gemm, Nest, Var
+from ..abstract import shape_of
+from ..expr import Unsupported, has_code
+from ..loops import Fill, Gemm, Nest, Var, within
 from ..lower import SMALL, Lowering, rule
 from ..machine import host
 from ..memory import View
 from ..program import Step
 from .blocks import LEAST, MOST, in_blocks
-from .labels import Labelled, labelled, within
+from .labels import Labelled, labelled
 from .narrow import joined
 from .panels import in_panels, in_row_blocks
 from .points import points
@@ -28,7 +28,7 @@ from .sides import Sides
 def _matmul(low: Lowering, step: Step) -> Any:
     n = step.values[0].ndim - 2
     labels = [*range(n)]
-    a, b = (np.ndim(x) if type(x) is not Abstract else x.ndim for x in step.operands)
+    a, b = (len(shape_of(x)) for x in step.operands)
     la = (*labels[n - a + 2 :], "i", "k")
     lb = (*labels[n - b + 2 :], "k", "j")
     return _product(low, step, la, lb, (*labels, "i", "j"))
@@ -46,7 +46,7 @@ def _product(low: Lowering, step: Step, la: Any, lb: Any, ly: Any) -> Any:
         return None
     y = step.values[0]
     a, b = (low.memory(x) for x in step.operands)
-    if y.dtype.kind not in "f" or y.dtype == np.float16:
+    if not has_code(y.dtype, "f"):
         raise Unsupported(f"products of {y.dtype}")
     if a.buffer.dtype != y.dtype or b.buffer.dtype != y.dtype:
         raise Unsupported("a product of two dtypes")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...ops.running import CumArgGrad, LogCumSumExpGrad
 from ...ops.scan import CumProdGrad, CumSumGrad, LinearRecurrenceGrad
-from ..expr import Expr, Unsupported, cast, make, select
+from ..expr import Expr, Unsupported, cast, has_code, make, select
 from ..loops import Loop, Var
 from ..lower import Lowering, rule
 from ..memory import View
@@ -51,7 +51,7 @@ def _views(low: Lowering, step: Step, dtypes: str = "iuf") -> list[View]:
     """Where the operands lie, broadcast to the result."""
     y = step.values[0]
     for v in (*step.inputs, y):
-        if v.dtype.kind not in dtypes or v.dtype == np.float16:
+        if not has_code(v.dtype, dtypes):
             raise Unsupported(f"a running sum of {v.dtype}")
     return [low.memory(x).broadcast(y.shape) for x in step.operands]
 

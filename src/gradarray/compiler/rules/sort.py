@@ -23,8 +23,8 @@ from ...ops.sort import (
 from ...ops.unique import IsInGrad
 from ..abstract import Abstract
 from ..expand import expansion
-from ..expr import Unsupported, cast, const, leaf, make
-from ..loops import Access, Buffer, Loop, Nest, Search, Sort, Store, Var
+from ..expr import Unsupported, cast, const, has_code, leaf, make
+from ..loops import Access, Buffer, Nest, Search, Sort, Store, Var, within
 from ..lower import Lowering, rule
 from ..memory import View
 from ..program import Step
@@ -39,7 +39,7 @@ def _order(low: Lowering, keys: Sequence[Any], axis: int, descending: bool) -> V
     """The order of several keys along an axis, the last one first: int64."""
     views = [low.memory(x) for x in keys]
     for v in views:
-        if v.buffer.dtype.kind not in "biuf" or v.buffer.dtype == np.float16:
+        if not has_code(v.buffer.dtype):
             raise Unsupported(f"a sort of {v.buffer.dtype}")
     shape = views[0].shape
     n = shape[axis]
@@ -72,10 +72,7 @@ def _order(low: Lowering, keys: Sequence[Any], axis: int, descending: bool) -> V
         items.append(Sort(sorted_.start, inside.start, other.start, beside.start, n))
     if inside is not order:
         items += copied(inside, order)
-    for var in reversed(vars_):
-        if var.extent > 1:
-            items = [Loop(var, items)]
-    low.append(items)
+    low.append(within([v for v in vars_ if v.extent > 1], items))
     return out
 
 
@@ -144,7 +141,7 @@ def _search(
 ) -> tuple[list[Any], View]:
     """How many of the sorted values a are less than each of v, `right`: or equal."""
     dtype = np.result_type(a.buffer.dtype, v.buffer.dtype)
-    if dtype.kind not in "biuf" or dtype == np.float16 or not y.size:
+    if not has_code(dtype) or not y.size:
         raise Unsupported(f"a search among {dtype}")
     kind, (n,) = key_type(dtype), a.shape
     sorted_, keys, places = low.fresh((n,), kind), low.fresh(y.shape, kind), low.fresh(y.shape, INT)

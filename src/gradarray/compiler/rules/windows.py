@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -110,11 +110,17 @@ def _unfold(low: Lowering, step: Step) -> None:
 
 @rule(FoldGrad)
 def _fold(low: Lowering, step: Step) -> None:
-    x, y = low.memory(step.operands[0]), step.values[0]
+    x = low.memory(step.operands[0])
+    _put_back(low, step, lambda tap: _at_tap(x, tap), step.params["at"])
+
+
+def _put_back(low: Lowering, step: Step, windows: Callable[[Sizes], View], at: Geometry) -> None:
+    """What the windows hold for each tap is added where that tap sees the plane."""
+    y = step.values[0]
     out = low.fresh(y.shape, y.dtype)
     items: list[Any] = [Fill(out.buffer)]
     for tap in np.ndindex(*step.params["kernel"]):
-        found = seen(out, _at_tap(x, tap), tap, step.params["at"])
+        found = seen(out, windows(tap), tap, at)
         items += _added(found[1], found[0]) if found else []
     low.define(y, out, low.append(items))
 
@@ -144,14 +150,8 @@ def _window_sum(low: Lowering, step: Step) -> None:
 
 @rule(WindowSpreadGrad)
 def _window_spread(low: Lowering, step: Step) -> None:
-    x, y = low.memory(step.operands[0]), step.values[0]
-    kernel, at = step.params["kernel"], _dense(step.params["at"])
-    out = low.fresh(y.shape, y.dtype)
-    items: list[Any] = [Fill(out.buffer)]
-    for tap in np.ndindex(*kernel):
-        found = seen(out, x, tap, at)
-        items += _added(found[1], found[0]) if found else []
-    low.define(y, out, low.append(items))
+    x = low.memory(step.operands[0])
+    _put_back(low, step, lambda tap: x, _dense(step.params["at"]))
 
 
 def _dense(at: Geometry) -> Geometry:
