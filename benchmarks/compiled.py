@@ -138,10 +138,11 @@ def line(result: Result, threads: list[int]) -> list[str]:
         cells.append(cell([None if c is None else median(result.samples[c]) for c in best]))
     faster = result.times_faster()
     cells += [figure(work.LIMIT), "-" if work.BAR is None else f"{work.BAR:g}"]
-    met = result.is_met()
     if faster is None:
-        return [*cells, "**none**", "-", "" if met is None else "missed"]
-    verdict = "" if met is None else "met" if met else f"missed, {work.BAR / faster[0]:.2f} times"
+        return [*cells, "**none**", "-", "" if work.BAR is None else "missed"]
+    verdict = ""
+    if work.BAR is not None:
+        verdict = "met" if result.is_met() else f"missed, {work.BAR / faster[0]:.2f} times"
     return [*cells, f"**{figure(faster[0])}**", faster[1].name, verdict]
 
 

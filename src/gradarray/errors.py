@@ -77,7 +77,7 @@ def user_line() -> str:
 @functools.cache
 def is_ours(name: str) -> bool:
     """A file that no user wrote: of the package, of NumPy, of Python, or a generated one."""
-    if name.startswith((PACKAGE, "<gradarray", *_PEERS)):
+    if name.startswith((PACKAGE, "<gradarray", "<frozen importlib", *_PEERS)):
         return True
     return name.startswith(_STDLIB) and "site-packages" not in name
 

@@ -6,8 +6,9 @@ import numpy as np
 
 import gradarray as ga
 from gradarray.compiler.apart import apart
+from gradarray.compiler.bounds import check
 from gradarray.compiler.expr import Expr, leaf, make
-from gradarray.compiler.loops import Access, Buffer, Nest, Store, Sum, Var, check
+from gradarray.compiler.loops import Access, Buffer, Nest, Store, Sum, Var
 
 F = np.dtype("f8")
 

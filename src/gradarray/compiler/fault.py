@@ -10,9 +10,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import llvmlite.binding as llvm
-
 from ..errors import GraphError, message
+from .llvm import llvm
 from .program import Program
 
 

@@ -38,11 +38,16 @@ class Step:
         self._model, self._name = model, name
         self._run = getattr(model, name)
         self._chosen = model._compiled
-        self._compiled = _compiled(name)
         refused = _refused.get(model, {})
         self._eagerly = getattr(self._chosen, "run_eagerly", False) or (
             name in refused and refused[name] is self._chosen
         )
+        self._compiled: Any = None
+        if not self._eagerly:
+            try:
+                self._compiled = _compiled(name)
+            except ImportError as error:  # there is no LLVM here
+                self._refuse(error)
 
     def __call__(self, data: Any) -> Any:
         if self._eagerly:
