@@ -82,7 +82,7 @@ def test_a_recalled_program_with_other_places_is_seen():
     p = program(steps, *GIVEN)
     Native(p)
     for spoil, what in (
-        (lambda again: setattr(again, "code", "another"), "code"),
+        (lambda again: setattr(again, "codes", ["another"]), "code"),
         (lambda again: setattr(again.lowering.inputs[0], "index", 1), "inputs"),
         (lambda again: setattr(again, "own_at", again.own_at + 64), "memory"),
         (lambda again: again.lowering.outputs.reverse(), "outputs"),
