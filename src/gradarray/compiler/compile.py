@@ -196,6 +196,24 @@ class Compiled:
         """
         return self._versions.shown(what)
 
+    def fused(self, *args: Any, **kwargs: Any) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+        """The loops of the version for these arguments, compiled if it is not, and not run.
+
+        Each in a few words, with the names of the ops that were fused into it, and the user's lines
+        that asked for them. Empty where the function runs op by op.
+        """
+        return self._fused(args, kwargs, None)
+
+    def _fused(self, args: Any, kwargs: Any, instance: Any) -> Any:
+        if instance is not None:
+            args = (instance, *args)
+        if self._static:
+            args, kwargs = self._static.boxed(args, kwargs)
+        leaves, form = tree.flatten((args, kwargs))
+        versions = self._versions if instance is None else self._versions_for(instance.value)
+        version = self._version(versions, leaves, form, instance)
+        return [] if version is None else version.fused()
+
     def export(self, folder: Any, name: str | None = None) -> list[Path]:
         """The version that was compiled last, as an object file with a C header and its weights.
 
@@ -235,6 +253,10 @@ class Method:
     def show(self, what: str = "graph") -> str:
         """The version that was compiled last for this instance, as text."""
         return self.__func__._versions_for(self.__self__).shown(what)
+
+    def fused(self, *args: Any, **kwargs: Any) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+        """The loops of the version for this instance and these arguments; see Compiled.fused."""
+        return self.__func__._fused(args, kwargs, Static(self.__self__))
 
     def export(self, folder: Any, name: str | None = None) -> list[Path]:
         """The version that was compiled last for this instance; see Compiled.export."""

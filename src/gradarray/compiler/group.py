@@ -10,7 +10,7 @@ from typing import Any
 from . import expr
 from .abstract import Abstract
 from .expr import Expr
-from .loops import Access, Nest, Store, Sum, Var
+from .loops import Access, Label, Nest, Store, Sum, Var
 from .memory import View
 
 
@@ -26,7 +26,7 @@ class Group:
     sums: list[tuple[View, Expr, str, bool]] = field(default_factory=list)  # .., combine, fresh
     summed: tuple[int, ...] | None = None  # the axes of the sums
     lane: int | None = None  # the axis that lanes go along, where it is known
-    names: dict[str, int] = field(default_factory=dict)  # of the ops that meet here; how often
+    meeting: list[tuple[str, str]] = field(default_factory=list)  # ops that meet here; their lines
     made: dict[Expr, Expr] = field(default_factory=dict)  # operation: the value that it came with
     weights: dict[Expr, int] = field(default_factory=dict)  # of values: at most so many operations
 
@@ -102,8 +102,7 @@ def statements(group: Group) -> list[Any]:
         return Access(view.buffer, view.offset, pairs + view.outer)
 
     loads = {leaf: access(view) for leaf, view in zip(group.loads.values(), group.views)}
-    label = ", ".join(name if n == 1 else f"{n} {name}" for name, n in group.names.items())
-    nest = Nest(vars_, loads, label=label, lane=lanes[0] if lanes else None)
+    nest = Nest(vars_, loads, label=Label(tuple(group.meeting)), lane=lanes[0] if lanes else None)
     nest.stores = [Store(access(view), e) for view, e in group.stores]
     nest.sums = [Sum(access(view), e, combine, fresh) for view, e, combine, fresh in group.sums]
     return [nest]

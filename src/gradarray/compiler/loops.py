@@ -19,6 +19,7 @@ All extents are known.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,6 +125,23 @@ class Sum:
     fresh: bool = True
 
 
+@dataclass(frozen=True)
+class Label:
+    """What a statement carries out: names of ops, each with the user's line that asked for it."""
+
+    made: tuple[tuple[str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.made)
+
+    def __str__(self) -> str:
+        counted = Counter(name for name, _ in self.made)
+        return ", ".join(name if n == 1 else f"{n} {name}" for name, n in counted.items())
+
+
+NO_LABEL = Label()
+
+
 @dataclass(eq=False)
 class Nest:
     """for axes[0]: for axes[1]: ..; `lane`, the last by default, goes along the vector lanes.
@@ -135,7 +153,7 @@ class Nest:
     loads: dict[Expr, Access]
     stores: list[Store] = field(default_factory=list)
     sums: list[Sum] = field(default_factory=list)
-    label: str = ""
+    label: Label = NO_LABEL
     lane: Var | None = None
 
     @property
@@ -225,7 +243,7 @@ class Gemm:
     transpose_a: bool
     transpose_b: bool
     add: bool = False  # to what C holds
-    label: str = ""
+    label: Label = NO_LABEL
 
 
 @dataclass(eq=False)
@@ -251,7 +269,7 @@ class Contract:
     b_strides: tuple[int, int]
     lanes: str = "columns"
     add: bool = False
-    label: str = ""
+    label: Label = NO_LABEL
     outer: tuple[tuple[int, int, int], ...] = ()
     more: tuple[tuple[Access, Access], ...] = ()
     depth: int = 1

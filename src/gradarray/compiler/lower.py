@@ -19,7 +19,7 @@ from . import expr, passes
 from .abstract import Abstract
 from .expr import Expr
 from .group import Group
-from .loops import Access, Buffer, Loop, Turn, Var
+from .loops import Access, Buffer, Contract, Gemm, Label, Loop, Turn, Var, walk
 from .memory import Memory, View, contiguous, turned_over
 from .program import Program, Step
 from .scalar import Scalar, Unsupported, as_scalar
@@ -77,7 +77,7 @@ class Lowering:
         self.apart: dict[Abstract, View] = {}
         # Where values are to lie, if they are not views of others.
         self.homes: dict[Abstract, View] = {}
-        self.doing = "copy"  # the name of the op that is lowered
+        self.doing = ("copy", "")  # the name of the op that is lowered, and the user's line
 
     def within(self, program: Program, known: dict[Abstract, View], turn: Any) -> Lowering:
         """The lowering of the body of a loop over `turn`: its memory is that of one turn."""
@@ -169,6 +169,9 @@ class Lowering:
     def append(self, item: Any) -> int:
         """Put a statement, or several in a list, at the end; the number of the next."""
         self.items.append(item)
+        for s in walk(item if isinstance(item, list) else [item]):
+            if isinstance(s, (Contract, Gemm)) and not s.label:
+                s.label = Label((self.doing,))
         return len(self.items)
 
     def _copied(self, x: Abstract, place: str = "arena") -> View:
@@ -200,8 +203,7 @@ class Lowering:
         else:
             k = len(self.items)
             self.items.append(Group(shape))
-        names = self.items[k].names
-        names[self.doing] = names.get(self.doing, 0) + 1
+        self.items[k].meeting.append(self.doing)
         return k
 
     def _bound(self, xs: Sequence[Any], shape: tuple[int, ...]) -> int:
@@ -358,7 +360,7 @@ class Lowering:
     def run(self, step: Step) -> None:
         """Lower one step."""
         op, count, moved = step.op, len(self.items), len(self.moved)
-        self.doing = op.name
+        self.doing = (op.name, step.line)
         try:
             if op in RULES:
                 if RULES[op](self, step) is not NotImplemented:

@@ -163,6 +163,18 @@ def _moved(native: Native) -> int:
     return read + sum(b.nbytes for b in (*low.constants, *native.results))
 
 
+def fused(native: Native) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Each statement in a few words, and what it carries out: names of ops, with their lines."""
+    _named(native)
+    out = []
+    for body in native.bodies:
+        for s in body:
+            labels = [getattr(t, "label", None) for t in loops.walk([s])]
+            out.append((_what(s), tuple(one for label in labels if label for one in label.made)))
+    hosts = [part.step for part in native.parts if isinstance(part, Host)]
+    return out + [(f"call of the host: {s.op.name}", ((s.op.name, s.line),)) for s in hosts]
+
+
 def _what(s: Any) -> str:
     """A statement in a few words."""
     if isinstance(s, loops.Nest):
@@ -171,7 +183,7 @@ def _what(s: Any) -> str:
     if isinstance(s, loops.Loop):
         inside = [t for t in loops.walk(s.body) if not isinstance(t, loops.Loop)]
         products = sum(isinstance(t, (loops.Contract, loops.Gemm)) for t in inside)
-        names = [t.label for t in inside if isinstance(t, loops.Nest) and t.label]
+        names = [str(t.label) for t in inside if isinstance(t, loops.Nest) and t.label]
         names += [f"{t.name} of LAPACK" for t in inside if isinstance(t, loops.Routine)]
         ops = "; ".join(dict.fromkeys(names))
         how = "parallel loop" if s.parallel else "loop"

@@ -299,6 +299,10 @@ class Version:
         ]  # fmt: skip
         return report.shown(run, what, inputs)
 
+    def fused(self) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+        """Its statements in a few words, each with the ops and lines that it carries out."""
+        return [] if self.eager else report.fused(self._run.whole())
+
     def export(self, folder: Any, name: str) -> list[Path]:
         """Write it as an object file, a header and weights (see export.py)."""
         if self.eager or self.recorded.attached:

@@ -8,7 +8,8 @@ Schema "gradarray.story/1", one JSON object:
   `shape`, `dtype`; `value`, `adjoint` (a value, or null); `symbol` of the adjoint; `operands`
   (each `{"row": id}`, or `{"number": text}` for a constant); `states` ("not kept", "not
   required", "not reached", "freed", "saturated", "subgradient", "not finite"); `kinks` (of each
-  `name`, the `slope` taken there, and how many `times`); `scope` (titles, outermost first);
+  `name`, the `slope` taken there, and how many `times`); `loops` of a compiled function into which
+  it was fused (null where nothing is compiled); `scope` (titles, outermost first);
   `place` (`file`, without its folders, `line`, `code`; null where unknown).
 - `terms` of a row, whose sum is its adjoint. Of each: `to`, the row that uses it, and as which
   `operand`; `local`, the local derivative, in text, and `slope`, its value (null where the op is
@@ -74,6 +75,7 @@ def _row(row: Row, elements: int, found: list[Check] | str | None) -> dict[str, 
         "terms": [_term(term, elements) for term in row.terms],
         "states": [*states(row)],
         "kinks": [{"name": n, "slope": number(v), "times": t} for n, v, t in subgradients(row)],
+        "loops": None if row.loops is None else list(row.loops),
         "scope": [scope_title(one) for one in row.scope],
         "place": place_of(row),
         "check": found if found is None or isinstance(found, str) else [_check(c) for c in found],

@@ -19,6 +19,7 @@ from . import formula as formulas
 from .build import Builder
 from .dot import dot
 from .failure import Failure, last_error
+from .fused import link
 from .mermaid import mermaid
 from .orders import Orders, orders
 from .page import write
@@ -214,7 +215,15 @@ def _run(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     if not name.isidentifier():  # a lambda
         name = "f" if "y" in names else "y"
     inputs = [x for x in given if isinstance(x, GradArray)]
-    return Explanation(_told(y, keeper, name, inputs))
+    story = _told(y, keeper, name, inputs)
+    if hasattr(f, "fused"):  # it is compiled
+        with graph.no_grad():
+            link(story.rows, f.fused(*tree.map(_detached, args), **tree.map(_detached, kwargs)))
+    return Explanation(story)
+
+
+def _detached(x: Any) -> Any:
+    return x.detach() if isinstance(x, GradArray) else x
 
 
 def _told(y: Any, keeper: Keeper | None, name: str, inputs: list[GradArray] | None = None) -> Story:

@@ -54,6 +54,7 @@ class Row:
     node: Any = None
     which: int | None = None  # of an op with several results
     made: Made | None = None  # what was seen when it was made
+    loops: tuple[str, ...] | None = None  # of a compiled function; None where nothing is compiled
     number: int = 0
     terms: list[Term] = field(default_factory=list)
     adjoint: Any = None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..errors import shown_place
+from .fused import told
 from .numbers import digit, shape, shown
 from .precedence import FACTOR
 from .simplify import simplify
@@ -28,6 +29,8 @@ def table(story: Story, colour: bool = False, every: bool = False) -> str:
         _section(pen, "Local derivatives", [_locals(pen, row) for row in story.rows], every),
         _section(pen, "Backward", [_backward(pen, r, story) for r in story.rows[::-1]], every),
     ]
+    if story.result.loops is not None:
+        parts.append("\n".join([pen("head", "Compiled"), *(f"  {x}" for x in told(story.rows))]))
     if story.result.freed:
         parts.append(
             "The graph was freed by a backward(). Explain the value before that, or record it "
@@ -122,8 +125,8 @@ def _backward(pen: _Pen, row: Row, story: Story) -> Iterator[str]:
     blank = " " * len(left)
     lines = [
         " + ".join(f"{incoming(t, story)}{derivative(t)}" for t in row.terms),
-        " + ".join(_plugged(t, story) for t in row.terms),
-        " + ".join(_counted(t) for t in row.terms),
+        _sum([_plugged(t, story) for t in row.terms]),
+        _sum([_counted(t) for t in row.terms]),
         shown(row.adjoint),
     ]
     kept: list[str] = []
@@ -136,6 +139,11 @@ def _backward(pen: _Pen, row: Row, story: Story) -> Iterator[str]:
         if k == 1:
             for t in row.terms:
                 yield from (f"{blank}   {pen('dim', note)}" for note in _notes(t))
+
+
+def _sum(parts: list[str]) -> str:
+    """Their sum; nothing where one of them cannot be told."""
+    return " + ".join(parts) if all(parts) else ""
 
 
 def incoming(term: Term, story: Story) -> str:

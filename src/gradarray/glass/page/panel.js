@@ -302,6 +302,8 @@ class Panel {
       list(words.operands, operands), list(words.uses, view.uses.get(row.id) || []),
       row.scope.length ? make('p', {class: 'links'}, make('span', {text: words.scope}),
         make('span', {class: 'plain', text: row.scope.join(' › ')})) : null,
+      row.loops ? make('p', {class: 'links'}, make('span', {text: words.loops}),
+        make('span', {class: 'plain', text: row.loops.join('; ') || words.in_no_loop})) : null,
       make('p', {class: 'links'}, make('span', {text: '#'}), ...steps));
   }
 }
