@@ -70,11 +70,11 @@ function drawLevel(placed, left, top, view, drawn) {
       put(closedGroup(item, x, y, view, drawn), y, item.H);
     } else if (item.kind === 'row') {
       put(card(item, x, y, view, drawn), y, item.H);
-    } else if (item.kind === 'label' && item.text && view.tells(item)) {
+    } else if (item.kind === 'label' && item.text) {
       const label = shape('text', {
         class: 'label', x: round(left + item.x), y: round(top + item.y + 3.5),
         'text-anchor': 'middle',
-      }, item.text);
+      }, view.tells(item) ? item.text : '?');
       put(label, y, item.H);
       remember(drawn, label, item.of, item.use ? [item.use[0]] : []);
     }
