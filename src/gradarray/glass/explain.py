@@ -211,6 +211,7 @@ def _run(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     finally:
         restore(drawn)
         keeper.undo()
+        keeper.let_go()
     name = getattr(f, "__name__", "")
     if not name.isidentifier():  # a lambda
         name = "f" if "y" in names else "y"

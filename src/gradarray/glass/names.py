@@ -31,17 +31,15 @@ def named(made: list[Made], result: str) -> dict[Made, str]:
     Where a function returns a value, its name is what the caller assigns it to, and `result`
     where it is the outermost.
     """
-    last: dict[tuple[int, int], Made] = {}
+    last: dict[Spot, Made] = {}  # of each call that an instruction made
     for one in made:
         for spot in one.spots:
-            last[spot.frame, spot.instruction] = one
+            last[spot] = one
     found: dict[Made, str] = {}
     for one in made:
         for spot in one.spots:
-            if last[spot.frame, spot.instruction] is not one and spot is not one.spots[0]:
-                break
-            target = target_of(spot)
-            if target is None or (last[spot.frame, spot.instruction] is not one):
+            target = target_of(spot) if last[spot] is one else None
+            if target is None:
                 break
             if target.name:
                 found[one] = target.name
@@ -84,23 +82,26 @@ def _targets(filename: str, text: str) -> dict[Where, Target]:
     found: dict[Where, Target] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
-            target, value = node.targets[0], node.value
-        elif isinstance(node, (ast.AnnAssign, ast.AugAssign, ast.NamedExpr)):
-            target, value = node.target, node.value
+            _assigned(node.targets[0], node.value, found)
+        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+            _assigned(node.target, node.value, found)
+        elif isinstance(node, ast.AugAssign):  # one instruction for all of it
+            _assigned(node.target, node, found)
         elif isinstance(node, (ast.Return, ast.Lambda)):
             value = node.body if isinstance(node, ast.Lambda) else node.value
             if value is not None:
                 found[where_of(value)] = Target("", True)
-            continue
-        else:
-            continue
-        name = target.id if isinstance(target, ast.Name) else (
-            target.attr if isinstance(target, ast.Attribute) else ""
-        )
-        if name and value is not None:
-            named = node if isinstance(node, ast.AugAssign) else value
-            found[where_of(named)] = Target(name, False)
     return found
+
+
+def _assigned(target: ast.expr, value: ast.expr | ast.stmt, found: dict[Where, Target]) -> None:
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for one, part in zip(target.elts, value.elts):
+            _assigned(one, part, found)
+    elif isinstance(target, ast.Name):
+        found[where_of(value)] = Target(target.id, False)
+    elif isinstance(target, ast.Attribute):
+        found[where_of(value)] = Target(target.attr, False)
 
 
 def where_of(node: ast.expr | ast.stmt) -> Where:

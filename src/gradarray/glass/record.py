@@ -7,6 +7,7 @@ rest: operands that are constants, results that no rule needs, the user's lines 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
@@ -21,14 +22,20 @@ from ..nn.module import Module
 from ..nn.parameter import Parameter
 from ..record import PickGrad
 
+_numbers = itertools.count(1)
+
 
 class Spot(NamedTuple):
-    """An instruction in a user's function that is running: `frame` tells its calls apart."""
+    """An instruction in a user's function that is running.
+
+    `frame` tells the function's calls apart, `inner` those that the instruction makes.
+    """
 
     code: CodeType
     instruction: int
     line: int
     frame: int
+    inner: int
 
 
 class Made:
@@ -71,6 +78,8 @@ class Keeper:
         self.passing: list[tuple[Grad, Any, Any]] = []  # of sweeps inside: node, came, went
         self._buffers: dict[int, list[tuple[Any, Any, Any]]] = {}  # by model, as they were at first
         self._frames = tuple(frames)  # of functions that have failed
+        # Functions that were called: alive until `let_go`, so that each has a number of its own.
+        self._held: dict[int, tuple[FrameType, int]] = {}
         self._floor = floor  # the frame above which the user's functions are told
         self._last: Made | None = None
 
@@ -109,6 +118,11 @@ class Keeper:
         if direction == "backward" and not self.sweeping:
             self.passing.append((node, came, went))
 
+    def let_go(self) -> None:
+        """Keep no function's variables alive: those that were called are told apart by now."""
+        self._held.clear()
+        self._floor = None
+
     def undo(self) -> None:
         """Set buffers, such as running statistics, to what they were before the run."""
         for found in self._buffers.values():
@@ -133,17 +147,24 @@ class Keeper:
 
     def _spots(self) -> tuple[tuple[Spot, ...], tuple[str, ...]]:
         frame: FrameType | None = sys._getframe(2)
-        found, within = [], []
+        found, within, inner = [], [], 0
         while frame is not None and frame is not self._floor:
-            code = frame.f_code
+            code, below = frame.f_code, inner
+            inner = self._number_of(frame)
             if not is_ours(code.co_filename):
-                found.append(Spot(code, frame.f_lasti, frame.f_lineno, id(frame)))
+                found.append(Spot(code, frame.f_lasti, frame.f_lineno, inner, below))
             elif not found and code.co_filename.startswith(PACKAGE):
                 known = registry.functions.get(code.co_name)
                 if known is not None and code.co_name not in within:
                     within.append(code.co_name)
             frame = frame.f_back
         return tuple(found), tuple(reversed(within))
+
+    def _number_of(self, frame: FrameType) -> int:
+        known = self._held.get(id(frame))
+        if known is None:
+            known = self._held[id(frame)] = frame, next(_numbers)
+        return known[1]
 
     # What the user calls them ---------------------------------------------------------------------
 
@@ -223,8 +244,12 @@ def keep_all() -> Iterator[None]:
     >>> [float(row.value) for row in ga.explain(y).rows]
     [2.0, 5.0]
     """
-    with graph.watching(_Everything()):
-        yield
+    keeper = _Everything()
+    try:
+        with graph.watching(keeper):
+            yield
+    finally:
+        keeper.let_go()
 
 
 def kept(node: Grad) -> tuple[Made | None, Keeper | None]:
