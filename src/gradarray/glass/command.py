@@ -33,13 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     told.add_argument("--as", dest="form", choices=FORMS, default="table", help="what is printed")
     told.add_argument("--save", metavar="FILE", help="write it there; .html writes the page")
-    told.add_argument("--lang", choices=("en", "ko"), default="en", help="of table and page")
     asking = commands.add_parser(
         "quiz",
         help="ask for the values and derivatives of a function, one by one",
         epilog="gradarray quiz script.py:f --at x=1.5",
     )
+    asking.add_argument("--save", metavar="FILE.html", help="write a page that asks")
     for command in (told, asking):
+        command.add_argument("--lang", choices=("en", "ko"), default="en", help="of table and page")
         command.add_argument("function", metavar="SCRIPT.PY:FUNCTION")
         command.add_argument(
             "--at", nargs="+", default=[], metavar="NAME=VALUE", help="x=1.5 w=[[1,2],[3,4]]"
@@ -47,7 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     try:
         if asked.command == "quiz":
-            Quiz(_told(asked).story).ask()
+            quiz = Quiz(_told(asked).story)
+            if asked.save:
+                quiz.save(asked.save, asked.lang)
+            else:
+                quiz.ask()
             return 0
         return _explain(asked)
     except _Refused as error:

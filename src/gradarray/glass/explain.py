@@ -107,14 +107,16 @@ class Explanation:
         """The graph as a Mermaid flowchart, which Markdown viewers draw."""
         return mermaid(self.story)
 
-    def save(self, path: Any, lang: Language = "en", paths: bool = False) -> None:
+    def save(
+        self, path: Any, lang: Language = "en", paths: bool = False, quiz: bool = False
+    ) -> None:
         """Write a page for the browser: one file that needs no network.
 
         It steps forward through the values and back through the adjoints, and shows the entire
         calculation of each. `lang` is "en" or "ko" for its labels; `paths` tells the folders of
-        source files, of which only names are told otherwise.
+        source files, of which only names are told otherwise; in a `quiz` its numbers are blanks.
         """
-        write.save(self.story, path, lang, paths)
+        write.save(self.story, path, lang, paths, quiz)
 
     def to_json(self, elements: int = data.ELEMENTS, indent: int | None = None) -> str:
         """The rows as JSON; `gradarray.glass.data` says what it holds.

@@ -17,7 +17,9 @@ from .blanks import Blank, blanks_of
 from .explain import explain
 from .numbers import shown
 from .page import write
+from .page import write
 from .story import Story
+from .words import Language
 
 BLANK = "____"
 DIGITS = 3  # significant digits that an answer needs
@@ -74,7 +76,8 @@ def quiz(f: Callable[..., Any]) -> Callable[..., Quiz]:
 class Quiz:
     """Blanks to fill in, for one function at one point; it prints as the table with gaps.
 
-    `answer(symbol, x)` checks one answer; `ask()` asks for all of them in the terminal.
+    `answer(symbol, x)` checks one answer; `ask()` asks for all of them in the terminal;
+    `save("page.html")` writes a page that does.
     """
 
     def __init__(self, story: Story) -> None:
@@ -124,6 +127,10 @@ class Quiz:
         if scale and np.all(np.abs(value + right) <= 0.5 * 10.0 ** (1 - DIGITS) * scale):
             return Mark(False, "not yet: look at the sign")
         return Mark(False, f"not yet: {blank.symbol} = {blank.hint}")
+
+    def save(self, path: Any, lang: Language = "en") -> None:
+        """Write it as a page for the browser, whose blanks are checked at once."""
+        write.save(self.story, path, lang, quiz=True)
 
     def _known(self) -> dict[str, Any]:
         return {**self._values, **self.filled}
