@@ -17,7 +17,6 @@ from .blanks import Blank, blanks_of
 from .explain import explain
 from .numbers import shown
 from .page import write
-from .page import write
 from .story import Story
 from .words import Language
 
@@ -134,11 +133,6 @@ class Quiz:
 
     def _known(self) -> dict[str, Any]:
         return {**self._values, **self.filled}
-
-    def save(self, path: Any, lang: write.Language = "en") -> None:
-        """Write the quiz as a page for the browser: the page of `explain`, with fields to fill in.
-        """
-        write.save(self.story, path, lang, quiz=True)
 
     def ask(self, read: TextIO | None = None, write: TextIO | None = None) -> tuple[int, int]:
         """Ask for every blank, in order; an empty line shows the answer, `q` ends. The score."""
