@@ -10,10 +10,10 @@ from gradarray.glass.cards import Labels, card
 from gradarray.glass.groups import grouped
 from gradarray.glass.layout import layout
 from gradarray.glass.numbers import shown
-from gradarray.glass.page.words import WORDS
 from gradarray.glass.place import place
 from gradarray.glass.quiz import Quiz
 from gradarray.glass.svg import _size
+from gradarray.glass.words import WORDS
 from tests.glass import stories
 from tests.glass.browser import browser as started
 from tests.glass.browser import opened

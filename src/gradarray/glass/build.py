@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,11 @@ class Builder:
             if keeper is not None and keeper.names.get(id(x)):
                 return keeper.names[id(x)]
         return ""
+
+    @cached_property
+    def _variables(self) -> dict[int, str]:
+        """By node: what the user's functions that run call a value whose making no one saw."""
+        return {} if self.keeper is None else self.keeper.variables()
 
     # Where values come from -----------------------------------------------------------------------
 
@@ -95,8 +101,6 @@ class Builder:
         result = self._row_of(root)
         if seed is not None:
             self._sweep(root, seed)
-        if self.keeper is not None and result.made is None and self.keeper.find(root):
-            result.name = self.names.own(self.keeper.find(root))
         for row in self.rows.values():
             row.symbol = f"∂{result.name}/∂{row.name}"
         return Story(self._in_order(), result, [self.rows[x._node, 0] for x in inputs if x._node])
@@ -107,7 +111,8 @@ class Builder:
         if not self.roots:
             return None
         self._record([])
-        return Story(self._in_order(), self._row_of(self.roots[-1]), swept=False)
+        results = [self._row_of(x) for x in self.roots]
+        return Story(self._in_order(), results[-1], swept=False)
 
     def _row_of(self, root: GradArray) -> Row:
         """The row of a root, whose value is at hand."""
@@ -135,7 +140,7 @@ class Builder:
         if isinstance(one, Leaf) or (made is None and isinstance(one, AliasGrad)):
             return self._leaf(one)
         operands = [self._operand(x) for x in self.operands(one)]
-        name = own.get(made, "") if made is not None else ""
+        name = own.get(made, "") if made is not None else self._variables.get(id(one), "")
         row = Row(
             self.names.own(name) if name else self.names.new(),
             "result",

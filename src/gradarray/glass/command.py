@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .explain import explain
+from .explain import explain, in_colour
 from .quiz import Quiz
 
 FORMS = (
@@ -33,13 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     told.add_argument("--as", dest="form", choices=FORMS, default="table", help="what is printed")
     told.add_argument("--save", metavar="FILE", help="write it there; .html writes the page")
-    told.add_argument("--lang", choices=("en", "ko"), default="en", help="the page's labels")
     asking = commands.add_parser(
         "quiz",
         help="ask for the values and derivatives of a function, one by one",
         epilog="gradarray quiz script.py:f --at x=1.5",
     )
+    asking.add_argument("--save", metavar="FILE.html", help="write a page that asks")
     for command in (told, asking):
+        command.add_argument("--lang", choices=("en", "ko"), default="en", help="of table and page")
         command.add_argument("function", metavar="SCRIPT.PY:FUNCTION")
         command.add_argument(
             "--at", nargs="+", default=[], metavar="NAME=VALUE", help="x=1.5 w=[[1,2],[3,4]]"
@@ -47,7 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     try:
         if asked.command == "quiz":
-            Quiz(_told(asked).story).ask()
+            quiz = Quiz(_told(asked).story)
+            if asked.save:
+                quiz.save(asked.save, asked.lang)
+            else:
+                quiz.ask()
             return 0
         return _explain(asked)
     except _Refused as error:
@@ -77,7 +82,7 @@ def _explain(asked: argparse.Namespace) -> int:
     if asked.save and asked.save.endswith((".html", ".htm")):
         told.save(asked.save, lang=asked.lang)
         return 0
-    text = str(told) if asked.form == "table" and not asked.save else _form(told, asked.form)
+    text = _form(told, asked)
     if asked.save:
         Path(asked.save).write_text(text + "\n", encoding="utf-8")
     else:
@@ -85,7 +90,10 @@ def _explain(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _form(told: Any, form: str) -> str:
+def _form(told: Any, asked: argparse.Namespace) -> str:
+    form: str = asked.form
+    if form == "table":
+        return told.table(colour=in_colour() and not asked.save, lang=asked.lang)
     made = getattr(told, {"json": "to_json", "csv": "to_csv"}.get(form, form))()
     return str(made)
 

@@ -103,15 +103,7 @@ def _term(term: Term, elements: int) -> dict[str, Any]:
 
 def sums(term: Term) -> list[dict[str, Any]]:
     """The sums over axes along which a value was broadcast: `axis` and the `shape` before."""
-    found = () if term.pulled is None or term.local is None else term.pulled.projections
-    return [
-        {
-            "axis": [a % np.ndim(one.args[0].value) for a in one.params.get("axis", ())],
-            "shape": shape(np.shape(one.args[0].value)),
-        }
-        for one in found
-        if one.op is not None and one.op.name == "sum"
-    ]
+    return [{"axis": [*axes], "shape": shape(before)} for axes, before in term.sums]
 
 
 def scope_title(one: Scope) -> str:

@@ -27,6 +27,7 @@ from .record import Keeper
 from .story import Row, Story
 from .svg import svg
 from .table import table
+from .words import Language
 
 
 class Explanation:
@@ -47,9 +48,14 @@ class Explanation:
     def result(self) -> Row:
         return self.story.result
 
-    def table(self, colour: bool = False, every: bool = False) -> str:
-        """The table that it prints as; `every`: all rows of a long one."""
-        return table(self.story, colour, every)
+    def table(
+        self, colour: bool = False, every: bool = False, lang: Language = "en"
+    ) -> str:
+        """The table that it prints as, without a terminal's colours unless asked for.
+
+        `every`: all rows of a long one. `lang` is "en" or "ko" for its words.
+        """
+        return table(self.story, colour, every, lang)
 
     def orders(self) -> Orders:
         """Forward against reverse: both orders of the chain rule, with the operations of each."""
@@ -101,14 +107,16 @@ class Explanation:
         """The graph as a Mermaid flowchart, which Markdown viewers draw."""
         return mermaid(self.story)
 
-    def save(self, path: Any, lang: write.Language = "en", paths: bool = False) -> None:
+    def save(
+        self, path: Any, lang: Language = "en", paths: bool = False, quiz: bool = False
+    ) -> None:
         """Write a page for the browser: one file that needs no network.
 
         It steps forward through the values and back through the adjoints, and shows the entire
         calculation of each. `lang` is "en" or "ko" for its labels; `paths` tells the folders of
-        source files, of which only names are told otherwise.
+        source files, of which only names are told otherwise; in a `quiz` its numbers are blanks.
         """
-        write.save(self.story, path, lang, paths)
+        write.save(self.story, path, lang, paths, quiz)
 
     def to_json(self, elements: int = data.ELEMENTS, indent: int | None = None) -> str:
         """The rows as JSON; `gradarray.glass.data` says what it holds.
@@ -142,7 +150,7 @@ class Explanation:
         raise KeyError(name)
 
     def __str__(self) -> str:
-        return table(self.story, colour=_in_colour())
+        return table(self.story, colour=in_colour())
 
     def __repr__(self) -> str:
         return table(self.story)
@@ -168,6 +176,21 @@ class Explain:
     >>> e = ga.explain(f)(0.5)
     >>> e["a"].value, e["a"].adjoint  # the row of a name
     (np.float64(0.25), np.float64(1.2840254166877414))
+    >>> print(e)
+    Forward
+      x          = 0.5      input
+      a = x²     = 0.25     square  2: a = x**2
+      f = exp(a) = 1.28403  exp     3: return ga.exp(a)
+    <BLANKLINE>
+    Local derivatives
+      ∂a/∂x = 2 x                          = 1
+      ∂f/∂a = exp(a)                       = 1.28403
+    <BLANKLINE>
+    Backward
+      ∂f/∂x = ∂f/∂a ∂a/∂x
+            = ∂f/∂a · 2 x
+            = 1.28403 · 1
+            = 1.28403
     """
 
     def __call__(self, f: Any) -> Any:
@@ -289,7 +312,8 @@ def _path(name: str, path: str) -> str:
     return keys[-1] if keys and keys[-1].isidentifier() else "_".join([name, *keys])
 
 
-def _in_colour() -> bool:
+def in_colour() -> bool:
+    """Is standard output a terminal that wants colours? (https://no-color.org)"""
     import os
 
     return "NO_COLOR" not in os.environ and getattr(sys.stdout, "isatty", bool)()

@@ -6,26 +6,32 @@ from typing import Any
 
 import numpy as np
 
+from .words import Language, words_of
+
 WHOLE = 6  # elements of an array that is shown whole
 DIGITS = 6  # of a number in a table, a page and a formula
 
 
-def shown(value: Any, digits: int = DIGITS, whole: int = WHOLE) -> str:
+def shown(
+    value: Any, digits: int = DIGITS, whole: int = WHOLE, width: int = 0, lang: Language = "en"
+) -> str:
     """A value in one line: `2.25`, `[1, 2, 3]`, `(128, 64) float32, -0.99 to 0.98, mean 0.01`.
 
     Numbers are rounded to so many significant digits; arrays of at most `whole` elements are shown
-    with all of them.
+    with all of them, if that takes at most `width` characters (0: any number).
     """
     if value is None:
-        return "not kept"
+        return words_of(lang)["not kept"].lower()
     if isinstance(value, (tuple, list)):
-        return f"({', '.join(shown(part, digits, whole) for part in value)})"
+        return f"({', '.join(shown(part, digits, whole, width, lang) for part in value)})"
     array = np.asarray(value)
     if array.dtype.kind not in "biufc":
         return str(value)
     if array.size <= whole and array.ndim <= 2:
-        return _nested(array, digits)
-    return f"{form(value)}, {span(value)}"
+        nested = _nested(array, digits)
+        if not width or len(nested) <= width:
+            return nested
+    return f"{form(value)}, {span(value, lang=lang)}"
 
 
 def form(value: Any) -> str:
@@ -38,23 +44,24 @@ def shape(axes: tuple[int, ...]) -> str:
     return f"({', '.join(map(str, axes))}{',' if len(axes) == 1 else ''})"
 
 
-def span(value: Any, digits: int = 3) -> str:
+def span(value: Any, digits: int = 3, lang: Language = "en") -> str:
     """Least, greatest and mean: `-0.99 to 0.98, mean 0.01`; what is not finite is counted."""
+    words = words_of(lang)
     array = np.asarray(value)
     if not array.size:
-        return "empty"
+        return words["empty"]
     if array.dtype.kind == "b":
-        return f"{int(array.sum())} of {array.size} true"
+        return words["some_true"].format(n=int(array.sum()), all=array.size)
     if array.dtype.kind == "c":
-        return f"magnitude {span(np.abs(array), digits)}"
+        return words["magnitude"].format(range=span(np.abs(array), digits, lang))
     wide = array.astype(np.float64)
     bad = array.size - int(np.count_nonzero(np.isfinite(wide)))
     fine = wide[np.isfinite(wide)] if bad else wide
-    told = f"{bad} not finite" if bad else ""
+    told = words["some_not_finite"].format(n=bad) if bad else ""
     if not fine.size:
         return told
     low, high, mean = (digit(x, digits) for x in (fine.min(), fine.max(), fine.mean()))
-    return f"{low} to {high}, mean {mean}" + (f", {told}" if told else "")
+    return words["range"].format(low=low, high=high, mean=mean) + (f", {told}" if told else "")
 
 
 def digit(x: Any, digits: int | None = DIGITS) -> str:

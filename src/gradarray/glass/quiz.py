@@ -18,6 +18,7 @@ from .explain import explain
 from .numbers import shown
 from .page import write
 from .story import Story
+from .words import Language
 
 BLANK = "____"
 DIGITS = 3  # significant digits that an answer needs
@@ -74,7 +75,8 @@ def quiz(f: Callable[..., Any]) -> Callable[..., Quiz]:
 class Quiz:
     """Blanks to fill in, for one function at one point; it prints as the table with gaps.
 
-    `answer(symbol, x)` checks one answer; `ask()` asks for all of them in the terminal.
+    `answer(symbol, x)` checks one answer; `ask()` asks for all of them in the terminal;
+    `save("page.html")` writes a page that does.
     """
 
     def __init__(self, story: Story) -> None:
@@ -125,13 +127,12 @@ class Quiz:
             return Mark(False, "not yet: look at the sign")
         return Mark(False, f"not yet: {blank.symbol} = {blank.hint}")
 
+    def save(self, path: Any, lang: Language = "en") -> None:
+        """Write it as a page for the browser, whose blanks are checked at once."""
+        write.save(self.story, path, lang, quiz=True)
+
     def _known(self) -> dict[str, Any]:
         return {**self._values, **self.filled}
-
-    def save(self, path: Any, lang: write.Language = "en") -> None:
-        """Write the quiz as a page for the browser: the page of `explain`, with fields to fill in.
-        """
-        write.save(self.story, path, lang, quiz=True)
 
     def ask(self, read: TextIO | None = None, write: TextIO | None = None) -> tuple[int, int]:
         """Ask for every blank, in order; an empty line shows the answer, `q` ends. The score."""

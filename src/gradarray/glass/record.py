@@ -194,6 +194,26 @@ class Keeper:
 
         A parameter of a network that is in a variable has the network's name for it.
         """
+        spaces = self._spaces()
+        for space in spaces:
+            for name, x in space.items():
+                if x is value or getattr(x, "_data", None) is value:
+                    return name
+        models = (x for space in spaces for x in list(space.values()))
+        return next((name for x in models if (name := _parameter(x, value))), "")
+
+
+    def variables(self) -> dict[int, str]:
+        """By node: the names of variables, of the user's functions that run, that hold arrays."""
+        found: dict[int, str] = {}
+        for space in self._spaces():
+            for name, x in space.items():
+                if isinstance(x, GradArray) and x._node is not None and not name.startswith("_"):
+                    found.setdefault(id(x._node), name)
+        return found
+
+    def _spaces(self) -> list[dict[str, Any]]:
+        """Variables of the user's functions that run, the innermost first."""
         frames, frame = list(self._frames), sys._getframe(1)
         while frame is not None:
             frames.append(frame)
@@ -202,12 +222,7 @@ class Keeper:
         for one in frames:
             if not is_ours(one.f_code.co_filename):
                 spaces += [one.f_locals, one.f_globals]
-        for space in spaces:
-            for name, x in space.items():
-                if x is value or getattr(x, "_data", None) is value:
-                    return name
-        models = (x for space in spaces for x in list(space.values()))
-        return next((name for x in models if (name := _parameter(x, value))), "")
+        return spaces
 
 
 def _parameter(model: Any, handle: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Grad
-from .expr import Expr, name, number
+from .expr import Expr, is_op, name, number
 from .local import Pulled, pulled
 from .record import Made
 from .scopes import Scope, scope
@@ -38,6 +38,16 @@ class Term:
     def local(self) -> Expr | None:
         """The local derivative where it is a factor; None where the op is not pointwise."""
         return None if self.pulled is None else self.pulled.factor
+
+    @property
+    def sums(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """The sums over axes along which the value was broadcast: axes, and the shape before."""
+        found = () if self.pulled is None or self.local is None else self.pulled.projections
+        before = [(one, np.shape(one.args[0].value)) for one in found if is_op(one, "sum")]
+        return [
+            (tuple(a % len(shape) for a in one.params.get("axis") or range(len(shape))), shape)
+            for one, shape in before
+        ]
 
 
 @dataclass(eq=False)

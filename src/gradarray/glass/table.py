@@ -2,148 +2,209 @@
 
 from __future__ import annotations
 
+import linecache
+import os
+import unicodedata
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import shown_place
-from .fused import told
+from . import fused
+from .formula import contribution
 from .numbers import digit, shape, shown
-from .precedence import FACTOR
-from .simplify import simplify
+from .precedence import PRODUCT
 from .states import states, subgradients
 from .story import Row, Story, Term
 from .text import factor_text, text
+from .words import Language, words_of
 
 LONGEST = 200  # rows that are printed whole; of more the middle is left out
-_WIDTH = 36  # of a formula beside which something stands
+WIDTH = 100  # columns that a line has, where what it says can be cut to that
+_FORMULA, _VALUE, _NOTE = 36, 46, 22  # most columns of each
+_SOURCE = 12  # fewest columns in which a source line is shown, beside its number
 
-_CODES = {"head": "1", "name": "36", "value": "33", "dim": "2", "state": "31"}
+_CODES = {"head": "1", "name": "36", "value": "33", "dim": "2"}
 
 
-def table(story: Story, colour: bool = False, every: bool = False) -> str:
+def table(
+    story: Story, colour: bool = False, every: bool = False, lang: Language = "en"
+) -> str:
     """The whole story as text; `colour` with a terminal's codes, `every` with all rows."""
-    pen = _Pen(colour)
-    parts = [
-        _section(pen, "Forward", [_forward(pen, row, story) for row in story.rows], every),
-        _section(pen, "Local derivatives", [_locals(pen, row) for row in story.rows], every),
-        _section(pen, "Backward", [_backward(pen, r, story) for r in story.rows[::-1]], every),
-    ]
-    if story.result.loops is not None:
-        parts.append("\n".join([pen("head", "Compiled"), *(f"  {x}" for x in told(story.rows))]))
-    if story.result.freed:
-        parts.append(
-            "The graph was freed by a backward(). Explain the value before that, or record it "
-            "inside ga.keep_all()."
-        )
-    return "\n\n".join(part for part in parts if part)
+    return _Table(story, colour, every, lang).text()
 
 
-class _Pen:
-    def __init__(self, colour: bool) -> None:
-        self.colour = colour
+class _Line(NamedTuple):
+    """A row of the first section."""
 
-    def __call__(self, kind: str, words: str) -> str:
+    left: str
+    value: str
+    note: str
+    source: str
+    below: list[str]
+
+
+class _Table:
+    def __init__(self, story: Story, colour: bool, every: bool, lang: Language) -> None:
+        self.story, self.colour, self.every = story, colour, every
+        self.lang: Language = lang
+        self.words = words_of(lang)
+
+    def text(self) -> str:
+        rows, words = self.story.rows, self.words
+        file, lines = self._forward()
+        parts = [
+            self._section(words["forward"] + (f"  ({file})" if file else ""), lines),
+            self._section(words["local"], [block for r in rows if (block := self._locals(r))]),
+            self._section(
+                words["backward"], [block for r in rows[::-1] if (block := [*self._backward(r)])]
+            ),
+        ]
+        if self.story.result.loops is not None:
+            title = self._pen("head", words["compiled"])
+            parts.append("\n".join([title, *(f"  {line}" for line in fused.told(rows))]))
+        if self.story.result.freed:
+            parts.append(words["freed_note"])
+        return "\n\n".join(part for part in parts if part)
+
+    def _pen(self, kind: str, words: str) -> str:
         return f"\x1b[{_CODES[kind]}m{words}\x1b[0m" if self.colour and words else words
 
+    def _section(self, title: str, blocks: list[list[str]]) -> str:
+        if not blocks:
+            return ""
+        if len(blocks) > LONGEST and not self.every:
+            half = LONGEST // 2
+            left = self.words["more"].format(n=f"{len(blocks) - 2 * half:,}")
+            blocks = [*blocks[:half], ["  " + self._pen("dim", left)], *blocks[-half:]]
+        return "\n".join([self._pen("head", title), *(line for block in blocks for line in block)])
 
-def _section(pen: _Pen, title: str, found: list[Iterator[str]], every: bool) -> str:
-    blocks = [block for block in map(list, found) if block]
-    if not blocks:
-        return ""
-    if len(blocks) > LONGEST and not every:
-        half = LONGEST // 2
-        left = f"  .. {len(blocks) - 2 * half:,} more ..  (print(e.table(every=True)) shows all)"
-        blocks = [*blocks[:half], [pen("dim", left)], *blocks[-half:]]
-    return "\n".join([pen("head", title), *(line for block in blocks for line in block)])
+    def _shown(self, value: object, width: int) -> str:
+        return shown(value, width=width, lang=self.lang)
 
+    # Forward --------------------------------------------------------------------------------------
 
-# Forward ------------------------------------------------------------------------------------------
+    def _forward(self) -> tuple[str, list[list[str]]]:
+        """The file where all stand in one, and each row's lines."""
+        files = list(dict.fromkeys(file for r in self.story.rows if (file := _place(r)[0])))
+        lines, before = [], ("", 0, "")
+        for row in self.story.rows:
+            place = _place(row)
+            lines.append(self._told(row, place, before, len(files) > 1))
+            before = place if place[1] else before
+        formula = min(_FORMULA, max(_width(x.left) for x in lines))
+        value = min(_VALUE, max(_width(x.value) for x in lines))
+        note = min(_NOTE, max((_width(x.note) for x in lines if x.source), default=0))
+        one = files[0] if len(files) == 1 else ""
+        return one, [[*self._laid_out(x, formula, value, note)] for x in lines]
 
+    def _told(
+        self, row: Row, place: tuple[str, int, str], before: tuple[str, int, str], files: bool
+    ) -> _Line:
+        words = self.words
+        note, left, source = words[row.kind], row.name, ""
+        if row.kind == "result":
+            note = row.op.name if row.op is not None else ""
+            left = f"{row.name} = {text(row.formula)}"
+            file, number, code = place
+            if number and place == before:
+                source = "″"
+            elif number:
+                source = (f"{file}:" if file and files else "") + f"{number}" + (
+                    f": {code}" if code else ""
+                )
+        found = [s for s in states(row) if s not in ("not kept", "subgradient")]
+        if self.story.swept:
+            note = ", ".join([note, *(words[s].lower() for s in found)])
+        kinks = [
+            words["subgradient_why"].format(name=n, slope=digit(value), times=times)
+            for n, value, times in subgradients(row)
+        ]
+        return _Line(left, self._shown(row.value, _VALUE), note, source, kinks)
 
-def _forward(pen: _Pen, row: Row, story: Story) -> Iterator[str]:
-    if row.kind == "result":
-        left = f"{row.name} = {text(row.formula)}"
-        value = shown(row.value)
-        notes = [row.op.name if row.op is not None else "", _place(row)]
-    else:
-        left, value = row.name, shown(row.value)
-        notes = [row.kind]
-    notes += _told_states(row) if story.swept else []
-    head = f"  {pen('name', left)}{' ' * max(0, _WIDTH - len(left))} = {pen('value', value)}"
-    room = " " * max(0, _WIDTH - 12 - len(value))
-    yield f"{head}{room}  {pen('dim', '  '.join(n for n in notes if n))}".rstrip()
+    def _laid_out(self, x: _Line, formula: int, value: int, note: int) -> Iterator[str]:
+        head = "  " + self._pen("name", x.left)
+        if _width(x.left) > formula:  # what follows has a line of its own
+            yield head
+            head = " " * (formula + 2)
+        else:
+            head += " " * (formula - _width(x.left))
+        gap = " " * (value - _width(x.value))
+        tail = x.note
+        if x.source:
+            taken = 2 + formula + 3 + max(value, _width(x.value)) + 2
+            tail += " " * (note - _width(x.note)) + "  "
+            tail += _cut(x.source, WIDTH - taken - _width(tail))
+        yield f"{head} = {self._pen('value', x.value)}{gap}  {self._pen('dim', tail)}".rstrip()
+        yield from (f"    {self._pen('dim', line)}" for line in x.below)
 
+    # Local derivatives ----------------------------------------------------------------------------
 
-def _place(row: Row) -> str:
-    if row.made is None or not row.made.spots:
-        return ""
-    spot = row.made.spots[0]
-    return shown_place((spot.code.co_filename, spot.line))
-
-
-def _told_states(row: Row) -> list[str]:
-    out = [s for s in states(row) if s not in ("not kept", "subgradient")]
-    for name, value, times in subgradients(row):
-        out.append(f"at a kink of {name} {times} times, where the slope is taken as {digit(value)}")
-    return out
-
-
-# Local derivatives --------------------------------------------------------------------------------
-
-
-def _locals(pen: _Pen, row: Row) -> Iterator[str]:
-    """How a row changes with each of its operands."""
-    seen: set[int] = set()
-    for x in row.operands:
-        for term in x.terms if isinstance(x, Row) else ():
-            if term.to is row and term.operand not in seen:
-                seen.add(term.operand)
-                left = f"∂{row.name}/∂{x.name}"
+    def _locals(self, row: Row) -> list[str]:
+        """How a row changes with each of its operands."""
+        out: list[str] = []
+        for x in dict.fromkeys(x for x in row.operands if isinstance(x, Row)):
+            for term in x.terms:
                 local = term.local
-                if local is None:
+                if term.to is not row or local is None:
                     continue
                 formula = factor_text(local)
-                line = f"{left} = {formula}"
-                value = shown(local.value)
-                same = value == formula
-                yield f"  {pen('name', line)}" + (
-                    "" if same else f"{' ' * max(0, _WIDTH - len(line))} = {pen('value', value)}"
+                line = f"∂{row.name}/∂{x.name} = {formula}"
+                value = self._shown(local.value, WIDTH - 5 - max(_FORMULA, _width(line)))
+                told = "  " + self._pen("name", line)
+                if value != formula:
+                    told += " " * (_FORMULA - _width(line)) + f" = {self._pen('value', value)}"
+                out.append(told)
+        return out
+
+    # Backward -------------------------------------------------------------------------------------
+
+    def _backward(self, row: Row) -> Iterator[str]:
+        """The adjoint of a row: in symbols, with the local derivatives, in numbers."""
+        story = self.story
+        if row.adjoint is None or row is story.result:
+            return
+        if len(row.terms) == 1 and _stands_above(row.terms[0], story):
+            return
+        left, blank = f"  {row.symbol}", " " * (2 + _width(row.symbol))
+        plugged = [self._plugged(t) for t in row.terms]
+        counted = [_counted(t) for t in row.terms]
+        lines = [
+            " + ".join(f"{incoming(t, story)}{derivative(t)}" for t in row.terms),
+            " + ".join(plugged) if all(plugged) else "",
+            " + ".join(counted) if all(counted) else "",
+            self._shown(row.adjoint, WIDTH - 3 - len(blank)),
+        ]
+        kept = list(dict.fromkeys(line for line in lines if line and line != row.symbol))
+        for k, line in enumerate(kept):
+            head = self._pen("name", left) if k == 0 else blank
+            yield f"{head} = {self._pen('value', line) if k == len(kept) - 1 else line}"
+            if line == lines[1]:
+                for note in self._sums(row):
+                    yield f"{blank}   {self._pen('dim', note)}"
+        if row.kind != "result" and np.asarray(row.adjoint).dtype.kind == "c":
+            told = self._shown(np.conj(row.adjoint), WIDTH)
+            yield f"{blank}   {self._pen('dim', self.words['conjugate'].format(value=told))}"
+
+    def _plugged(self, term: Term) -> str:
+        """A term with its local derivative as a formula."""
+        if term.local is None:
+            whole = contribution(term, self.story)
+            return "" if whole is None else text(whole)
+        came = term.to.symbol
+        if term.to is self.story.result:
+            came = "1"
+        elif all(_is_constant(t, self.story) for t in term.to.terms):
+            came = grouped(shown(term.to.adjoint))
+        return f"{came} · {factor_text(term.local, PRODUCT)}"
+
+    def _sums(self, row: Row) -> Iterator[str]:
+        """Sums over axes along which the value was broadcast."""
+        for term in row.terms:
+            for axes, before in term.sums:
+                yield self.words["summed"].format(
+                    axis=", ".join(map(str, axes)), shape=shape(before), name=row.name
                 )
-
-
-# Backward -----------------------------------------------------------------------------------------
-
-
-def _backward(pen: _Pen, row: Row, story: Story) -> Iterator[str]:
-    """The adjoint of a row: in symbols, with the local derivatives, in numbers."""
-    if row.adjoint is None or row is story.result:
-        return
-    if all(t.to is story.result and t.local is not None for t in row.terms):
-        return  # it is a local derivative, which stands above
-    left = f"  {row.symbol}"
-    blank = " " * len(left)
-    lines = [
-        " + ".join(f"{incoming(t, story)}{derivative(t)}" for t in row.terms),
-        _sum([_plugged(t, story) for t in row.terms]),
-        _sum([_counted(t) for t in row.terms]),
-        shown(row.adjoint),
-    ]
-    kept: list[str] = []
-    for line in lines:
-        if line and line not in kept:
-            kept.append(line)
-    for k, line in enumerate(kept):
-        head = pen("name", left) if k == 0 else blank
-        yield f"{head} = {pen('value', line) if k == len(kept) - 1 else line}"
-        if k == 1:
-            for t in row.terms:
-                yield from (f"{blank}   {pen('dim', note)}" for note in _notes(t))
-
-
-def _sum(parts: list[str]) -> str:
-    """Their sum; nothing where one of them cannot be told."""
-    return " + ".join(parts) if all(parts) else ""
 
 
 def incoming(term: Term, story: Story) -> str:
@@ -156,18 +217,14 @@ def derivative(term: Term) -> str:
     return f"∂{term.to.name}/∂{term.row.name}"
 
 
-def _plugged(term: Term, story: Story) -> str:
-    """A term with its local derivative as a formula."""
-    if term.pulled is None:
-        return ""
-    if term.local is None:
-        return text(simplify(term.pulled.whole))
-    came = term.to.symbol
-    if term.to is story.result:
-        came = "1"
-    elif all(_is_constant(t, story) for t in term.to.terms):
-        came = shown(term.to.adjoint)
-    return f"{came} · {factor_text(term.local, FACTOR)}"
+def grouped(words: str) -> str:
+    """In brackets where it is not one factor."""
+    return f"({words})" if words.startswith("-") or " " in words.strip("()") else words
+
+
+def _stands_above(term: Term, story: Story) -> bool:
+    """Is the adjoint a local derivative, which has been told?"""
+    return term.to is story.result and term.local is not None and not term.sums
 
 
 def _is_constant(term: Term, story: Story) -> bool:
@@ -181,16 +238,26 @@ def _counted(term: Term) -> str:
     return f"{grouped(shown(term.to.adjoint))} · {grouped(shown(term.local.value))}"
 
 
-def grouped(words: str) -> str:
-    """In brackets where it is not one factor."""
-    return f"({words})" if words.startswith("-") or " " in words.strip("()") else words
+def _cut(source: str, room: int) -> str:
+    """A line's number and source, as far as there is room; its number in any case."""
+    if _width(source) <= room:
+        return source
+    if room >= _SOURCE:
+        return source[: room - 2] + ".."
+    return source.partition(": ")[0]
 
 
-def _notes(term: Term) -> Iterator[str]:
-    if term.pulled is None or term.local is None:
-        return
-    for one in term.pulled.projections:
-        if one.op is not None and one.op.name == "sum":
-            over = ", ".join(str(a) for a in one.params.get("axis", ()))
-            here = shape(np.shape(one.args[0].value))
-            yield f"summed over axis {over} of {here}, along which {term.row.name} was broadcast"
+def _place(row: Row) -> tuple[str, int, str]:
+    """The user's line: file (without a name for what is in none), number, source."""
+    if row.made is None or not row.made.spots:
+        return "", 0, ""
+    spot = row.made.spots[0]
+    file = spot.code.co_filename
+    name = "" if file.startswith("<") else os.path.basename(file)
+    return name, spot.line, linecache.getline(file, spot.line).strip()
+
+
+def _width(words: str) -> int:
+    """Columns in a terminal, where Korean letters take two and marks above a letter none."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in words)
+    return len(words) + wide - sum(unicodedata.combining(c) > 0 for c in words)

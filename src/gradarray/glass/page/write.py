@@ -15,11 +15,10 @@ import os
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from ...errors import message
 from .. import place
 from ..blanks import Blank, blanks_of
 from ..cards import Labels, card, group_card
@@ -31,12 +30,10 @@ from ..mathml import mathml
 from ..simplify import simplify
 from ..story import Row, Story, Term
 from ..tex import tex
-from .words import WORDS
+from ..words import Language, words_of
 
 SCRIPTS = ("place.js", "draw.js", "panel.js", "quiz.js", "page.js", "search.js", "controls.js")
 KINDS = ("row", "group", "in", "out", "label", "via")
-
-Language = Literal["en", "ko"]
 
 
 def save(
@@ -55,10 +52,7 @@ def page(
 
     In a `quiz` its numbers are to be filled in.
     """
-    if lang not in WORDS:
-        mend = f"Use {' or '.join(map(repr, WORDS))}."
-        raise ValueError(message("save", f"there are no labels for lang={lang!r}.", mend))
-    words = WORDS[lang]
+    words = words_of(lang)
     style = _text("page.css")
     script = "(() => {\n'use strict';\n" + "\n".join(map(_text, SCRIPTS)) + "\n})();\n"
     parts = {
@@ -121,7 +115,7 @@ def page_data(
             told["place"]["file"] = os.path.abspath(row.made.spots[0].code.co_filename)
     return {
         "story": data,
-        "words": WORDS[lang],
+        "words": words_of(lang),
         "large": is_large,
         "quiz": [_blank(one) for one in blanks_of(story)] if quiz else None,
         "measures": {

@@ -1,6 +1,21 @@
-"""What the page says, in English and in Korean."""
+"""What table and page say, in English and in Korean."""
 
 from __future__ import annotations
+
+from typing import Literal
+
+from ..errors import message
+
+Language = Literal["en", "ko"]
+
+
+def words_of(lang: str) -> dict[str, str]:
+    """The words of a language, by their keys."""
+    if lang not in WORDS:
+        mend = f"Use {' or '.join(map(repr, WORDS))}."
+        raise ValueError(message("explain", f"there are no labels for lang={lang!r}.", mend))
+    return WORDS[lang]
+
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -102,6 +117,14 @@ WORDS: dict[str, dict[str, str]] = {
         "quiz_unread": "{n} to be given, as numbers, apart by commas.",
         "quiz_score": "Quiz: {k} of {n} filled in.",
         "legend": "size, from 1e-6 to 1e6",
+        "more": ".. {n} more ..  (print(e.table(every=True)) shows all)",
+        "compiled": "Compiled",
+        "range": "{low} to {high}, mean {mean}",
+        "magnitude": "magnitude {range}", "empty": "empty",
+        "some_not_finite": "{n} not finite", "some_true": "{n} of {all} true",
+        "conjugate": "the gradient is its conjugate, {value}",
+        "freed_note": "The graph was freed by a backward(). Explain the value before that, or "
+        "record it inside ga.keep_all().",
         "why_not.it has no adjoint": "it has no adjoint",
         "why_not.its value was not kept": "its value was not kept",
         "why_not.it is not real": "it is not real",
@@ -211,6 +234,14 @@ WORDS: dict[str, dict[str, str]] = {
         "quiz_unread": "수 {n}개를 쉼표로 나누어 쓰세요.",
         "quiz_score": "퀴즈: {n}개 중 {k}개 채움.",
         "legend": "크기, 1e-6에서 1e6까지",
+        "more": ".. {n}개 더 ..  (print(e.table(every=True))로 모두 볼 수 있습니다)",
+        "compiled": "컴파일된 루프",
+        "range": "{low} ~ {high}, 평균 {mean}",
+        "magnitude": "절댓값 {range}", "empty": "비어 있음",
+        "some_not_finite": "유한하지 않은 값 {n}개", "some_true": "{all}개 가운데 {n}개 참",
+        "conjugate": "기울기는 이 값의 켤레, {value}입니다",
+        "freed_note": "앞선 backward()에서 그래프가 해제되었습니다. 그 전에 설명하거나 "
+        "ga.keep_all() 안에서 기록하세요.",
         "why_not.it has no adjoint": "수반값이 없습니다",
         "why_not.its value was not kept": "값이 보관되지 않았습니다",
         "why_not.it is not real": "실수가 아닙니다",
