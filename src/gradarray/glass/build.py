@@ -127,7 +127,7 @@ class Builder:
         sources = self.collect()
         mades = {s: self.made(s[0]) for s in sources}
         own = named([m for m in dict.fromkeys(mades.values()) if m is not None], self.title)
-        self.names = Names(set(own.values()))
+        self.names = Names({n for name in own.values() for n in _all(name)})
         for source in sources:
             self.rows[source] = self._row(source, mades[source], own)
         for x in inputs:
@@ -135,12 +135,18 @@ class Builder:
                 self.rows[x._node, 0] = self._leaf(x._node)
         self._fill_in(sources)
 
-    def _row(self, source: Source, made: Made | None, own: dict[Made, str]) -> Row:
+    def _row(self, source: Source, made: Made | None, own: dict[Made, Any]) -> Row:
         one, which = source
         if isinstance(one, Leaf) or (made is None and isinstance(one, AliasGrad)):
             return self._leaf(one)
         operands = [self._operand(x) for x in self.operands(one)]
         name = own.get(made, "") if made is not None else self._variables.get(id(one), "")
+        if isinstance(name, tuple):
+            name = name[which] if made is not None and type(made.y) is tuple else ""
+        if not name and self.roots[-1]._node is not None and (
+            source == self.source(self.roots[-1]._node)
+        ):
+            name = self.title
         row = Row(
             self.names.own(name) if name else self.names.new(),
             "result",
@@ -339,6 +345,10 @@ def _alone(bar: Any) -> Any:
     out = np.zeros(bar.shape, bar.dtype)
     out[bar.terms[0]] = bar.terms[1]
     return out
+
+
+def _all(name: str | tuple[str, ...]) -> tuple[str, ...]:
+    return name if isinstance(name, tuple) else (name,)
 
 
 def _age(one: Any) -> int:

@@ -16,26 +16,26 @@ from .record import Made, Spot
 
 
 class Target(NamedTuple):
-    """What becomes of an expression: it is assigned to `name`, or returned."""
+    """What becomes of an expression: it is assigned to a name, or to several, or returned."""
 
-    name: str
+    name: str | tuple[str, ...]
     returned: bool
 
 
 Where = tuple[int, int, int, int]  # first and last line, first and last column
 
 
-def named(made: list[Made], result: str) -> dict[Made, str]:
+def named(made: list[Made], result: str) -> dict[Made, str | tuple[str, ...]]:
     """Names for those of these ops, in order, whose results the source names.
 
-    Where a function returns a value, its name is what the caller assigns it to, and `result`
-    where it is the outermost.
+    An op with several results has a tuple of names. Where a function returns a value, its name is
+    what the caller assigns it to, and `result` where it is the outermost.
     """
     last: dict[Spot, Made] = {}  # of each call that an instruction made
     for one in made:
         for spot in one.spots:
             last[spot] = one
-    found: dict[Made, str] = {}
+    found: dict[Made, str | tuple[str, ...]] = {}
     for one in made:
         for spot in one.spots:
             target = target_of(spot) if last[spot] is one else None
@@ -95,13 +95,20 @@ def _targets(filename: str, text: str) -> dict[Where, Target]:
 
 
 def _assigned(target: ast.expr, value: ast.expr | ast.stmt, found: dict[Where, Target]) -> None:
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        for one, part in zip(target.elts, value.elts):
+    if not isinstance(target, (ast.Tuple, ast.List)):
+        if _name(target):
+            found[where_of(value)] = Target(_name(target), False)
+    elif isinstance(value, (ast.Tuple, ast.List)):
+        for one, part in zip(target.elts, value.elts, strict=False):
             _assigned(one, part, found)
-    elif isinstance(target, ast.Name):
-        found[where_of(value)] = Target(target.id, False)
-    elif isinstance(target, ast.Attribute):
-        found[where_of(value)] = Target(target.attr, False)
+    else:
+        found[where_of(value)] = Target(tuple(map(_name, target.elts)), False)
+
+
+def _name(target: ast.expr) -> str:
+    if isinstance(target, ast.Name):
+        return target.id
+    return target.attr if isinstance(target, ast.Attribute) else ""
 
 
 def where_of(node: ast.expr | ast.stmt) -> Where:
