@@ -139,7 +139,7 @@ def _differs(mine: Any, right: Any) -> np.ndarray:
 
 def _hint(mine: np.ndarray, right: np.ndarray, value: GradArray, loss: GradArray | None) -> str:
     """What one or two slips explain the difference, the likeliest first."""
-    if not right.any() or not np.isfinite(right).all():
+    if not (right.any() and np.isfinite(right).all() and np.isfinite(mine).all()):
         return ""
     found = next((words for words, y in _mended(mine, right) if agree(y, right)), "")
     if found:
