@@ -47,6 +47,7 @@ def test_functions(name: str):
     f = getattr(ga, name)
     check(f, x)
     check(f, x.astype("c8"))
+    check(f, x[1, 2])
     y = ga.compile(f)(ga.array(x)).numpy()
     np.testing.assert_allclose(y, getattr(np, name)(x), 64 * EPS)
 
@@ -70,6 +71,12 @@ def test_arithmetic_with_real_numbers_and_other_dtypes():
 def test_division_does_not_overflow():
     a, b = np.array([1e300 + 1e300j, 1e-300j, 3.0]), np.array([1e300 - 1e300j, 1e-300, 1e308j])
     np.testing.assert_allclose(ga.compile(lambda a, b: a / b)(a, b).numpy(), a / b, 8 * EPS)
+
+
+def test_choices():
+    for x, y in ((draw(3, 4), draw(4)), (np.complex128(1 + 2j), np.complex128(3 - 1j))):
+        check(lambda x, y: ga.where(ga.real(x) > 0, x, y), x, y)
+    check(ga.median, draw(4, 6), native=False)
 
 
 def test_shapes_sums_and_products():

@@ -8,11 +8,12 @@ the new values go into the arrays that the old ones are read from.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from ..ops.logical import IsNaNGrad
 from . import expr
 from .abstract import Abstract
 from .group import Group
@@ -50,16 +51,26 @@ def look_for_nan(low: Lowering, suspects: Iterable[Abstract]) -> tuple[Buffer, l
         form = x if type(x) is Abstract else np.asarray(x)
         if form.dtype.kind not in "fc" or not form.size:
             continue
+        if form.dtype.kind == "f" and not expr.has_code(form.dtype):
+            step = Step(IsNaNGrad, (low._as_operand(x),), {}, "")
+            step.values = (Abstract(low.program.trace, form.shape, expr.BOOL),)
+            low.run(step)
+            _look(low, step.values[0], place, lambda v: v)
+            continue
         if type(x) is Abstract and x in low.inline:
-            y = Abstract(x.trace, (), expr.BOOL)
-            low.targets[y] = place
-            low.reduction(x, y, tuple(range(x.ndim)), "or", lambda v: v != v)
+            _look(low, x, place, lambda v: v != v)
         else:
             view = low.memory(x)
             if not view.contiguous or view.outer:
                 view = low._copied(x)
             checks.append(Check(flag, view.access(()), math.prod(view.shape)))
     return flag, checks
+
+
+def _look(low: Lowering, x: Abstract, place: View, is_wrong: Callable[..., Any]) -> None:
+    y = Abstract(x.trace, (), expr.BOOL)
+    low.targets[y] = place
+    low.reduction(x, y, tuple(range(x.ndim)), "or", is_wrong)
 
 
 def commit(low: Lowering, program: Program, places: dict[int, int], inputs: list[View]) -> None:

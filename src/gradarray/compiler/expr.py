@@ -56,8 +56,8 @@ class Expr:
 
 
 def has_code(dtype: np.dtype, kinds: str = "biuf") -> bool:
-    """Are there primitives on these numbers? Not on those of half precision."""
-    return dtype.kind in kinds and dtype != np.float16
+    """Are there primitives on these numbers? Of floating ones on float32 and float64 alone."""
+    return dtype.kind in kinds and (dtype.kind != "f" or dtype.itemsize in (4, 8))
 
 
 class Unsupported(Exception):

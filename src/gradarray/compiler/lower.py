@@ -362,6 +362,10 @@ class Lowering:
         op, count, moved = step.op, len(self.items), len(self.moved)
         self.doing = (op.name, step.line)
         try:
+            for x in (*step.operands, *step.values):
+                dtype = getattr(x, "dtype", expr.BOOL)
+                if dtype.kind == "f" and not expr.has_code(dtype):
+                    raise Unsupported(f"{dtype}")
             if op in RULES:
                 if RULES[op](self, step) is not NotImplemented:
                     return

@@ -9,7 +9,8 @@ import numpy as np
 
 from . import expr
 from .expr import BOOL
-from .ir import Module, Writer, compute, element, mask, splat, stored, unmasked, vector
+from .instructions import compute
+from .ir import Module, Writer, element, mask, splat, stored, unmasked, vector
 from .loops import Access, Nest, Sum, Var
 from .tiny import power
 

@@ -79,6 +79,11 @@ class Pair(NDArrayOperatorsMixin):
         im = astype(a.im, part) if hasattr(a.im, "dtype") else part.type(a.im)
         return Pair(astype(a.re, part), im)
 
+    def __getitem__(self, key: Any) -> Pair:
+        if key in ((), Ellipsis):
+            return self
+        raise Unsupported(f"[{key!r}] of complex numbers")
+
     def __array_ufunc__(self, ufunc: np.ufunc, how: str, *operands: Any, **kwargs: Any) -> Any:
         kwargs.pop("dtype", None)
         if how != "__call__" or kwargs:

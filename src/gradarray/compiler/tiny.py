@@ -17,7 +17,8 @@ import numpy as np
 
 from . import expr
 from .expr import Expr
-from .ir import Writer, compute, element, splat, stored, vector
+from .instructions import compute
+from .ir import Writer, element, splat, stored, vector
 from .loops import Access, Buffer, Fill, Loop, Nest, Sum, Var
 
 LANES = 16  # the most elements of a buffer or a box

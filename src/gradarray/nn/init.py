@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .. import random
+from .. import linalg, random
 from ..array import GradArray, wrap
 from ..errors import ShapeError, message
+from ..graph import no_grad
+from ..ops.compare import where
 from .state import set_value
 
 Nonlinearity = Literal[
@@ -261,10 +263,11 @@ def orthogonal_(tensor: GradArray, gain: float = 1.0, generator: Any = None) -> 
     rows, columns = tensor.shape[0], tensor.size // tensor.shape[0]
     tall = (max(rows, columns), min(rows, columns))
     normal = _drawn("normal", 0.0, 1.0, wrap(np.empty(tall, np.float64)), generator)
-    q, r = np.linalg.qr(normal._array)
-    q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
-    q = q if rows >= columns else q.T
-    return set_value(tensor, wrap(gain * q.reshape(tensor.shape)))
+    with no_grad():
+        q, r = linalg.qr(normal)
+        q = q * where(linalg.diagonal(r) < 0, -1.0, 1.0)
+        q = q if rows >= columns else q.T
+        return set_value(tensor, gain * q.reshape(tensor.shape))
 
 
 def dirac_(tensor: GradArray, groups: int = 1) -> GradArray:

@@ -151,6 +151,8 @@ def minimize(
             if form.size <= DIRECT:
                 descent = descend if mode.trace is None else traced.descend
                 return descent(cost, gradient, x, mode.levels, linear, op)
+            if mode.trace is not None:
+                return traced.steer(cost, gradient, x, mode.levels, linear, op)
             best = scipy_minimize(cost, wrap(x), method="trust-ncg", options={"gtol": 1e-9})
             return np.asarray(best.x._data)
 

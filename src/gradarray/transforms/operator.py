@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from .. import graph
-from ..array import GradArray, is_foreign, wrap
-from ..errors import ConvergenceError, GraphError, ShapeError, message
+from ..array import GradArray, is_foreign, lift, wrap
+from ..errors import ConvergenceError, ShapeError, message
 from ..graph import Grad, mode
 from ..lazy import linalg
 from ..ops.control import alias
+from ..ops.join import stack, unstack
+from ..ops.shape import reshape
 from ..plan import PLAIN_SWEEP, RECORDED_SWEEP
 from . import krylov_loops
 from .batch import Level, base, batched, on_level, only_levels
@@ -187,22 +189,9 @@ class Operator:
         rtol = self.solver.rtol or (1e-10 if eps < 1e-10 else 1e2 * float(eps))
         maxiter = self.solver.maxiter or max(10 * self.size, 100)
         if mode.trace is not None:
-            return self._solve_recorded(how, product, b, rtol, maxiter)
+            return krylov_loops.METHODS[how](product, b, rtol, maxiter)
         with np.errstate(all="ignore"):
             return METHODS[how](product, b, rtol, maxiter)
-
-    def _solve_recorded(self, how: str, product: Any, b: Any, rtol: float, maxiter: int) -> Any:
-        """A loop whose end is a value, as a compiled function has it."""
-        if how not in krylov_loops.METHODS:
-            raise GraphError(
-                message(
-                    self.op,
-                    f"{how} for {self.size} unknowns builds a basis of a length that depends on "
-                    "values, which a compiled function does not know.",
-                    f"Say {', '.join(map(repr, ('direct', *krylov_loops.METHODS)))}.",
-                )
-            )
-        return krylov_loops.METHODS[how](product, b, rtol, maxiter)
 
     def _solve_direct(self, b: np.ndarray, transposed: bool) -> np.ndarray:
         a = self.matrix()
@@ -240,16 +229,14 @@ class Operator:
                     "Use 'direct', 'cg', 'bicgstab' or 'gmres'.",
                 )
             )
-        rows = []
         outer, mode.raw = mode.raw, 0
         try:
             with only_levels(()), graph.no_grad():
-                for row in b.reshape(-1, self.size):
-                    x = how(lambda v: wrap(product(_raw(v))), wrap(row))
-                    rows.append(_raw(x))
+                rows = unstack(reshape(wrap(b), (-1, self.size)))
+                found = [lift(how(lambda v: wrap(product(_raw(v))), row)) for row in rows]
+                return reshape(stack(found), b.shape)._data
         finally:
             mode.raw = outer
-        return np.stack(rows).reshape(b.shape)
 
 
 def _raw(x: Any) -> np.ndarray:

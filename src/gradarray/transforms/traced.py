@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..array import GradArray, wrap
-from ..ops.compare import maximum, where
-from ..ops.logical import logical_and, logical_not
+from ..ops.compare import maximum, minimum, where
+from ..ops.logical import logical_and, logical_not, logical_or
 from ..ops.reduce import all as every
 from ..ops.reduce import any as some
 from ..ops.reduce import sum
@@ -100,3 +100,69 @@ def descend(
         return x + t * step, every(arrived)
 
     return _searched(turn, x, maxiter)
+
+
+def steer(
+    f: Equations, gradient: Equations, x: Any, levels: Levels, solver: LinearSolver, op: str
+) -> Any:
+    """Newton's method for a minimum of many unknowns, by products with the Hessian alone.
+
+    Steps of truncated conjugate gradients in a region of trust (Nocedal & Wright, "Numerical
+    Optimization", 2nd ed., algorithms 4.1 and 7.2), as SciPy's trust-ncg has it. Ratios of
+    differences that are rounding count as 1 (Conn, Gould & Toint, "Trust-Region Methods",
+    section 17.4.2).
+    """
+    eps = float(np.finfo(x.dtype).eps)
+
+    def turn(carry: Any) -> Any:
+        x, radius, _ = carry
+        here = Operator(gradient, x, levels, solver, op)
+        g, product = wrap(here.residual), lambda v: wrap(here.apply(v._data))
+        step, edge = _truncated(product, g, radius)
+        arrived = logical_and(_small(step, x), logical_not(edge))
+        before, after = (_values_of(f, at, levels)[..., None] for at in (x, x + step))
+        noise = 10 * eps * abs(before)
+        expected = -sum((g + 0.5 * product(step)) * step, axis=-1, keepdims=True)
+        ratio = (before - after + noise) / (expected + noise)
+        wider = where(logical_and(ratio > 0.75, edge), minimum(2 * radius, 1e3), radius)
+        radius = where(ratio >= 0.25, wider, radius / 4)
+        x = where(logical_or(ratio > 0.15, arrived), x + step, x)
+        return x, radius, every(arrived)
+
+    x = wrap(x)
+    start = x, norm(x) * 0 + 1, wrap(np.False_)
+    return looped(lambda c: logical_not(c[2]), turn, start, 200 * x.shape[-1])[0]._data
+
+
+def _truncated(product: Any, g: Any, radius: Any) -> tuple[Any, Any]:
+    """A step p that makes g p + p H p / 2 small within the radius; did it come to the edge?"""
+    dot = lambda a, b: sum(a * b, axis=-1, keepdims=True)
+    size = norm(g)
+    enough = minimum(0.5, size**0.5) * size
+
+    def turn(carry: Any) -> Any:
+        k, p, r, d, edge = carry
+        active = logical_and(norm(r) > enough, logical_not(edge))
+        along, bent = product(d), dot(r, r)
+        curved = dot(d, along)
+        ahead = p + bent / where(curved > 0, curved, 1) * d
+        leaves = logical_and(active, logical_not(
+            logical_and(curved > 0, norm(ahead) < radius)
+        ))  # fmt: skip
+        stays = logical_and(active, logical_not(leaves))
+        a, b, c = dot(d, d), dot(p, d), dot(p, p) - radius**2
+        outward = p + ((b * b - a * c) ** 0.5 - b) / where(a > 0, a, 1) * d
+        p = where(leaves, outward, where(stays, ahead, p))
+        r = where(stays, r + bent / where(curved > 0, curved, 1) * along, r)
+        d = where(stays, dot(r, r) / where(bent > 0, bent, 1) * d - r, d)
+        return k + 1, p, r, d, logical_or(edge, leaves)
+
+    def going(carry: Any) -> Any:
+        k, _, r, _, edge = carry
+        return logical_and(
+            k < g.shape[-1], some(logical_and(norm(r) > enough, logical_not(edge)))
+        )
+
+    start = wrap(np.int64(0)), g * 0, g, -g, size < 0
+    _, p, _, _, edge = while_loop(going, turn, start)
+    return p, edge
