@@ -53,7 +53,7 @@ def user_place() -> tuple[str, int]:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not is_ours(name):
+        if not no_user_wrote(name):
             return name, frame.f_lineno
         frame = frame.f_back
     return "", 0
@@ -75,7 +75,7 @@ def user_line() -> str:
 
 
 @functools.cache
-def is_ours(name: str) -> bool:
+def no_user_wrote(name: str) -> bool:
     """A file that no user wrote: of the package, of NumPy, of Python, or a generated one."""
     if name.startswith((PACKAGE, "<gradarray", "<frozen importlib", *_PEERS)):
         return True
@@ -94,7 +94,7 @@ def message(op: str, what: str, mend: str = "") -> str:
 def warn(text: str) -> None:
     """A UserWarning of the innermost line outside the package: once for each, unless asked else."""
     frame, level = sys._getframe(1), 2
-    while frame is not None and is_ours(frame.f_code.co_filename):
+    while frame is not None and no_user_wrote(frame.f_code.co_filename):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, stacklevel=level)
 

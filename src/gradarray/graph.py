@@ -248,6 +248,18 @@ def watching(watcher: Any) -> Iterator[Any]:
             flags.special -= 1
 
 
+def refuse_recorded(op: str) -> None:
+    """Raise where a function is being compiled: what looks at values has none to look at."""
+    if mode.trace is not None:
+        raise GraphError(
+            message(
+                op,
+                "looks at values, which are there only when the compiled function runs.",
+                f"Take it out of the function: {op} around the call, or of it, runs op by op.",
+            )
+        )
+
+
 def is_grad_enabled() -> bool:
     """Does this thread record operations now?
 

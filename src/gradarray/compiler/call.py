@@ -21,6 +21,7 @@ from .abstract import Abstract
 from .arguments import is_dynamic, unboxed
 from .gate import Gate, Record
 from .memory import View
+from .names import Names
 from .native import LONG, Native, Work
 from .objects import slots
 from .reads import WRITTEN, Reads, plain
@@ -74,13 +75,13 @@ class Call:
 
     def __init__(
         self, recorded: Recorded, native: Native, leaves: Sequence[Any], form: tree.Structure,
-        method: bool, settled: Any,
+        method: bool, settled: Any, names: Names,
     ) -> None:  # fmt: skip
         self.enter: Callable[[Any, Any], Any] | None = None
         self.gate: Gate | None = None
         if slots() is None or recorded.attached:
             return
-        writer = _Written(recorded, native, leaves, form, method, settled)
+        writer = _Written(recorded, native, leaves, form, method, settled, names)
         if not writer.lines:
             return
         work = native.work()
@@ -119,7 +120,7 @@ class _Written(Reads):
 
     def __init__(
         self, recorded: Recorded, native: Native, leaves: Sequence[Any], form: tree.Structure,
-        method: bool, settled: Any,
+        method: bool, settled: Any, names: Names,
     ) -> None:  # fmt: skip
         super().__init__(recorded, native, leaves)
         self.method = method
@@ -130,6 +131,9 @@ class _Written(Reads):
         self.lines: list[str] = ["def enter(args, kwargs):"]
         if recorded.settings:
             self.put("if flags.settings != settled.at: return MISS")
+        if names.all:
+            changed = " or ".join([entry.test(self.name) for entry in names.all])
+            self.put(f"if {changed}: return MISS")
         self._count = 0
         try:
             self._unpacked(form)

@@ -302,6 +302,11 @@ def compile(
     transforms go through it, compiled too. Transforms compile as f does:
     `ga.compile(ga.hessian(f))`. Inside another compiled function f is part of it.
 
+    What f reads by name (globals, variables of functions around it, attributes of plain objects,
+    entries of lists and dicts) is part of the program: where a name means something else later, f
+    is recorded again. Of a NumPy array reached so the values are kept as they were; reached as a
+    GradArray, it is read anew at each call.
+
     Python's own side effects happen only while f is recorded. Raises GraphError, with the line and
     the way out, where f reads a value in Python (`if`, `float()`, `print`), or stores an array
     outside that was not there before.

@@ -18,6 +18,7 @@ from ..transforms.steps import Form, run_scan, step
 from .body import Changes, from_stacked, spread, stacked_base, with_levels
 from .branch import choose
 from .flow import LoopBody, Run
+from .searches import Part, search
 from .trace import Trace
 
 
@@ -175,6 +176,8 @@ class Flow:
     fori_loop = staticmethod(fori_loop)
     while_loop = staticmethod(while_loop)
     switch = staticmethod(switch)
+    part = Part
+    search = staticmethod(search)
 
 
 Trace.flow = Flow

@@ -17,6 +17,7 @@ from typing import Any
 from ..array import GradArray
 from ..errors import GraphError, message
 from .abstract import Abstract
+from .names import Entries, Name
 from .trace import Trace
 
 _data_of = GradArray.__dict__["_data"].__get__
@@ -154,5 +155,7 @@ def _attribute(owner: Any, x: Any) -> str:
 
 
 def _is_inside(x: Any) -> bool:
+    if type(x) in (Name, Entries):  # knows of what the user's names mean
+        return False
     module = getattr(x if callable(x) else type(x), "__module__", None) or ""
     return module.startswith(_INSIDE) or type(x).__module__.startswith(_INSIDE)

@@ -15,6 +15,4 @@ except Exception as why:
         )
     ) from why
 
-VERSION = ".".join(map(str, llvm.llvm_version_info))
-
-__all__ = ["VERSION", "llvm"]
+__all__ = ["llvm"]

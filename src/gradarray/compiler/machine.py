@@ -13,7 +13,7 @@ from typing import Any
 
 from . import cache, passes
 from .fault import verified
-from .llvm import VERSION, llvm
+from .llvm import llvm
 
 # LLVM's objects are shared by all compiles, those of a second thread by its own; code is linked
 # one after the other.
@@ -164,7 +164,7 @@ def object_name(text: str) -> str:
 
 def llvm_name() -> str:
     """LLVM, its version, and the kind of machine."""
-    return f"{VERSION} {llvm.get_default_triple()}"
+    return ".".join(map(str, llvm.llvm_version_info)) + " " + llvm.get_default_triple()
 
 
 def assembly(text: str) -> str:

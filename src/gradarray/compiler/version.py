@@ -18,12 +18,13 @@ from ..graph import flags
 from . import ahead, passes, report, split_text
 from .abstract import Abstract
 from .again import Again
-from .arguments import Static, is_dynamic
+from .arguments import Static, is_dynamic, unboxed
 from .assemble import prepared
 from .call import Call, Unusual, own, places_of
 from .check import Checked
 from .export import export
 from .many import Many
+from .names import Names
 from .native import Native
 from .plain import plainly
 from .program import Program, interpret
@@ -68,7 +69,9 @@ class Version:
         self._leaves = [_kept(x, instance) for x in leaves]
         self._instance = None if instance is None else _reference(instance.value)
         self.varies = ""  # what is not the same at every call, in words
+        self.names = Names() if once else Names(f, _held(f, leaves, form))
         self.recorded = self._record(leaves, strict, once)
+        self.names.settle()
         # What is on a graph and was walked inside is run op by op.
         walked = any(slot.gradient for slot, _ in self.recorded.writes)
         self.eager = walked and bool(self.recorded.attached)
@@ -90,8 +93,9 @@ class Version:
                 self._places = places_of(recorded, leaves)
             self._run = Native(program, suspects, self._places)
             self._call = Call(
-                recorded, self._run, leaves, form, instance is not None, self._settled
-            )
+                recorded, self._run, leaves, form, instance is not None, self._settled,
+                self.names,
+            )  # fmt: skip
             self.enter = self._call.enter
         self._absorbing: tuple[Recorded, Any] | None = None
         self._again: Again | None = None
@@ -135,7 +139,9 @@ class Version:
         for slot, had in self.recorded.gradients:
             if (slot.owner(leaves)._gradient is not None) != had:
                 return False
-        return self._settled.at == flags.settings or self._are_settings_the_same()
+        if self._settled.at != flags.settings and not self._are_settings_the_same():
+            return False
+        return self.names.are_same()
 
     def overlaps(self, leaves: Sequence[Any]) -> bool:
         """Is an argument an array that is also reached from outside, and changed?"""
@@ -323,6 +329,16 @@ class Version:
 
 def _differ(first: Recorded, second: Recorded) -> str:
     return mismatch(first.program, second.program) or differing_results(first, second)
+
+
+def _held(f: Any, leaves: Sequence[Any], form: tree.Structure) -> dict[str, Any]:
+    """The static arguments by their names, of which attributes are read."""
+    code = getattr(f, "__code__", None)
+    if code is None:
+        return {}
+    args, kwargs = tree.unflatten(form, list(leaves))
+    named = dict(zip(code.co_varnames[: code.co_argcount], args)) | kwargs
+    return {name: unboxed(x) for name, x in named.items() if not is_dynamic(x)}
 
 
 def _kept(leaf: Any, instance: Any) -> Any:

@@ -68,8 +68,19 @@ class Versions:
         self, version: Version, key: Any, leaves: Sequence[Any], form: tree.Structure, name: str
     ) -> None:
         """One more; `name`: of the function."""
-        self.of.setdefault(key, []).append(version)
+        alike = self.of.setdefault(key, [])
+        alike.append(version)
         self.last = version
+        if len(alike) == MANY and (changed := alike[-2].names.changed()):
+            warn(
+                message(
+                    "compile",
+                    f"{name} was compiled {MANY} times, since {changed[0].what}, which it reads by "
+                    "name, was another one each time.",
+                    "Give what changes as an argument, or write into the array that is there "
+                    "(a[...] = v).",
+                )
+            )
         self._tell_if_many(name, key, leaves, form)
 
     def _tell_if_many(

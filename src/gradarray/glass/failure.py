@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..array import GradArray
-from ..errors import GraphError, is_ours, message
+from ..errors import GraphError, message, no_user_wrote
 from ..graph import Grad
 from .build import Builder
 from .names import where_of
@@ -79,7 +79,7 @@ def last_error(error: BaseException | None = None) -> Failure:
             )
         )
     frames = list(_frames(error.__traceback__))
-    users = [k for k, (f, _, _) in enumerate(frames) if not is_ours(f.f_code.co_filename)]
+    users = [k for k, (f, _, _) in enumerate(frames) if not no_user_wrote(f.f_code.co_filename)]
     at = users[-1] if users else 0
     frame, instruction, line = frames[at]
     text = linecache.getline(frame.f_code.co_filename, line).rstrip("\n")

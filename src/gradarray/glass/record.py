@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .. import graph, registry
 from ..array import GradArray, wrap
-from ..errors import PACKAGE, is_ours
+from ..errors import PACKAGE, no_user_wrote
 from ..graph import Grad, Leaf, mode
 from ..nn.module import Module
 from ..nn.parameter import Parameter
@@ -151,7 +151,7 @@ class Keeper:
         while frame is not None and frame is not self._floor:
             code, below = frame.f_code, inner
             inner = self._number_of(frame)
-            if not is_ours(code.co_filename):
+            if not no_user_wrote(code.co_filename):
                 found.append(Spot(code, frame.f_lasti, frame.f_lineno, inner, below))
             elif not found and code.co_filename.startswith(PACKAGE):
                 known = registry.functions.get(code.co_name)
@@ -220,7 +220,7 @@ class Keeper:
             frame = frame.f_back
         spaces: list[dict[str, Any]] = []
         for one in frames:
-            if not is_ours(one.f_code.co_filename):
+            if not no_user_wrote(one.f_code.co_filename):
                 spaces += [one.f_locals, one.f_globals]
         return spaces
 

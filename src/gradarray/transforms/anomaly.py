@@ -41,6 +41,7 @@ def detect_anomaly(check_inf: bool = True) -> Iterator[None]:
     ...     print(str(error).splitlines()[0])
     log: made nan from x = -2.0 (at index (1,)): the logarithm of a negative number.
     """
+    graph.refuse_recorded("detect_anomaly")
     with graph.watching(_Watcher(check_inf)), np.errstate(all="ignore"):
         yield
 

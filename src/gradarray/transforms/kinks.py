@@ -118,6 +118,7 @@ def kinks() -> Iterator[Kinks]:
     choice  op    at     taken  of      times  line
     relu    relu  x = 0  0      [0, 1]  2      ...
     """
+    graph.refuse_recorded("kinks")
     report = Kinks()
     with graph.watching(report):
         yield report

@@ -81,6 +81,7 @@ def precision_report(f: Callable[..., Any], *args: Any) -> PrecisionReport:
     >>> report.worst[0].op
     'subtract'
     """
+    graph.refuse_recorded("precision_report")
     leaves, form = tree.flatten(args)
     arrays = [lift(x, "precision_report") for x in leaves]
     kinds = {x.dtype for x in arrays if x.dtype.kind == "f"}

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..array import GradArray, wrap
+from ..array import GradArray, is_foreign, wrap
 from ..errors import GraphError, ShapeError, check_function, message
 from ..graph import mode, no_grad
-from ..lazy import optimize
+from ..lazy import optimize, sparse
 from ..ops.reduce import sum
+from ..ops.shape import astype
 from .arguments import scalar_output
 from .higher import gradient_of
 from .jacobian import hessian, jacobian
@@ -31,7 +32,11 @@ JACOBIANS = {"hybr", "lm"}
 
 
 class _Function:
-    """f of a pytree, as SciPy calls it: numbers in, numbers out, one recording kept."""
+    """f of a pytree, as SciPy calls it: numbers in, numbers out.
+
+    What SciPy is to call is asked for before the search begins. Where a function is compiled it is
+    recorded then, and the search is a call of the host, later.
+    """
 
     def __init__(self, op: str, f: Callable[..., Any], x0: Any, args: tuple[Any, ...]) -> None:
         if mode.levels:
@@ -49,10 +54,22 @@ class _Function:
             x0 = np.array(x0, float)  # as SciPy reads it
         with no_grad():
             self.form = Ravel(x0, op, "x0")
-            self.start = _doubles(self.form.flat(x0))
+            start = self.form.flat(x0).detach()
+            self.start: Any = astype(start, float, copy=True)._data
         self._gradient = gradient_of(self.of_vector, 0, False, op)
         self._at: Any = None
         self._record: Any = None
+        self.parts: list[Any] = []  # what was recorded
+
+    def like(self, f: Callable[..., Any], args: Any) -> _Function:
+        """Another function of the same unknowns."""
+        other = _Function(self.op, f, self.form.tree(wrap(np.zeros_like(self._empty))), args)
+        other.parts = self.parts
+        return other
+
+    @property
+    def _empty(self) -> np.ndarray:
+        return np.empty(self.form.size, self.form.dtype)
 
     def of_vector(self, x: GradArray) -> Any:
         return self.f(self.form.tree(x), *self.args)
@@ -62,65 +79,145 @@ class _Function:
         y = self.of_vector(x)
         return Ravel(y, self.op, "result").flat(y)
 
-    def equations(self, x: np.ndarray) -> np.ndarray:
-        """The values, one for every unknown."""
-        y = self.residuals(x)
-        if y.size != self.form.size:
-            raise ShapeError(
-                message(
-                    self.op,
-                    f"the function gives {y.size} equations for {self.form.size} unknowns.",
-                    "Use ga.least_squares where there are more, or fewer.",
-                )
-            )
-        return y
+    def called(self, f: Callable[..., Any], *more: Any) -> Callable[..., Any]:
+        """f of a vector (and of `more`: shapes, all float64), as SciPy calls it."""
+        run, dtypes = f, [self.form.dtype, *[np.dtype(float)] * len(more)]
+        if mode.trace is not None:
+            forms = list(zip([self._empty.shape, *more], dtypes, strict=True))
+            with no_grad():
+                run = mode.trace.flow.part(self.op, f, forms)
+            self.parts.append(run)
 
-    def _vector(self, x: np.ndarray) -> GradArray:
-        return wrap(np.array(x, self.form.dtype))
+        def numbers(*xs: np.ndarray) -> Any:
+            with no_grad():
+                given = [wrap(np.array(x, d)) for x, d in zip(xs, dtypes, strict=True)]
+                return tree.map(_doubles, run(*given))
 
-    def cost(self, x: np.ndarray) -> float:
-        with no_grad():
-            return float(scalar_output(self.of_vector(self._vector(x)), self.op))
+        return numbers
 
-    def cost_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        with no_grad():
-            record = Recording(self.of_vector, (self._vector(x),), {}, 0, False, self.op)
+    # What SciPy calls ---------------------------------------------------------------------------
+
+    @property
+    def cost(self) -> Any:
+        value = self.called(lambda x: scalar_output(self.of_vector(x), self.op))
+        return lambda x: float(value(x))
+
+    @property
+    def cost_and_gradient(self) -> Any:
+        def both(x: GradArray) -> Any:
+            record = Recording(self.of_vector, (x,), {}, 0, False, self.op)
             y = scalar_output(tree.unflatten(record.form, record.ys), self.op)
-            (g,) = record.pull([wrap(y.dtype.type(1))], [y])
-            return float(y.detach()), _doubles(g)
+            return y, record.pull([wrap(y.dtype.type(1))], [y])[0]
 
-    def product(self, x: np.ndarray, v: np.ndarray) -> np.ndarray:
+        values = self.called(both)
+
+        def numbers(x: np.ndarray) -> tuple[float, np.ndarray]:
+            y, g = values(x)
+            return float(y), g
+
+        return numbers
+
+    @property
+    def product(self) -> Any:
         """The Hessian's product; the gradient is recorded once for all products at one x."""
+
+        def product(x: GradArray, v: GradArray) -> Any:
+            at = x._data
+            if self._record is None or is_foreign(at) or not np.array_equal(at, self._at):
+                self._record = Recording(self._gradient, (x,), {}, 0, False, self.op)
+                self._at = at
+            return self._record.push([astype(v, self.form.dtype)])[0]
+
+        return self.called(product, self._empty.shape)
+
+    @property
+    def hessian(self) -> Any:
+        return self.called(hessian(self.of_vector))
+
+    @property
+    def residuals(self) -> Any:
+        return self.called(self.values)
+
+    @property
+    def equations(self) -> Any:
+        """The values, one for every unknown."""
+
+        def equations(x: GradArray) -> GradArray:
+            y = self.values(x)
+            if y.size != self.form.size:
+                raise ShapeError(
+                    message(
+                        self.op,
+                        f"the function gives {y.size} equations for {self.form.size} unknowns.",
+                        "Use ga.least_squares where there are more, or fewer.",
+                    )
+                )
+            return y
+
+        return self.called(equations)
+
+    @property
+    def jacobian(self) -> Any:
+        return self.called(jacobian(self.values))
+
+    @property
+    def bent(self) -> Any:
+        """The Hessian of the values, weighted."""
+        weighted = lambda x, v: hessian(lambda z: sum(self.values(z) * v))(x)
         with no_grad():
-            if self._record is None or not np.array_equal(x, self._at):
-                start = (self._vector(x),)
-                self._record = Recording(self._gradient, start, {}, 0, False, self.op)
-                self._at = np.array(x)
-            return _doubles(self._record.push([self._vector(v)])[0])
+            count = self.values(wrap(np.zeros_like(self._empty))).size
+        return self.called(weighted, (count,))
 
-    def hessian(self, x: np.ndarray) -> np.ndarray:
-        with no_grad():
-            return _doubles(hessian(self.of_vector)(self._vector(x)))
+    @property
+    def sparse(self) -> Any:
+        """The Jacobian as a sparse matrix."""
+        matrices: list[Any] = []
 
-    def residuals(self, x: np.ndarray) -> np.ndarray:
-        with no_grad():
-            return _doubles(self.values(self._vector(x)))
+        def entries(x: GradArray) -> Any:
+            matrices[:] = [sparse_jacobian(self.values)(x)]
+            return matrices[0].data
 
-    def jacobian(self, x: np.ndarray) -> np.ndarray:
-        with no_grad():
-            return _doubles(jacobian(self.values)(self._vector(x)))
+        values = self.called(entries)
 
-    def sparse(self, x: np.ndarray) -> Any:
-        return sparse_jacobian(self.values)(self._vector(x)).astype(float)
+        def filled(x: np.ndarray) -> Any:
+            data = values(x)
+            here = matrices[0]
+            return sparse.csr_array((data, here.indices, here.indptr), shape=here.shape)
 
-    def finished(self, result: Any) -> Any:
-        """SciPy's result, its x in the form of x0."""
-        result.x = self.form.tree(wrap(np.array(result.x, self.form.dtype)))
+        return filled
+
+    # The search ---------------------------------------------------------------------------------
+
+    def searched(self, run: Callable[[np.ndarray], Any], *fields: str) -> Any:
+        """SciPy's result of run(start), its x in the form of x0.
+
+        A compiled function knows the form of these fields beside x and success.
+        """
+        if mode.trace is None:
+            result = run(self.start)
+            result.x = self.form.tree(wrap(np.array(result.x, self.form.dtype)))
+            return result
+        counted, flag, number = ((), np.dtype(int)), ((), np.dtype(bool)), ((), np.dtype(float))
+        many = self.parts[0].forms[0]
+        forms = {
+            "x": (self._empty.shape, self.form.dtype), "success": flag, "status": counted,
+            "nfev": counted, "cost": number, "fun": (many[0], np.dtype(float)),
+        }  # fmt: skip
+        names = ["x", "success", *fields]
+
+        def found(start: np.ndarray) -> tuple[Any, ...]:
+            result = run(np.array(start))
+            return tuple([result[name] for name in names])
+
+        known = [forms[name] for name in names]
+        values = mode.trace.flow.search(self.op, found, self.parts, [self.start], known)
+        result = optimize.OptimizeResult(zip(names, values, strict=True))
+        result.x = self.form.tree(result.x)
         return result
 
 
 def _doubles(x: Any) -> np.ndarray:
-    return np.array(x.detach()._data, float)
+    return np.array(x.detach()._data if isinstance(x, GradArray) else x, float)
 
 
 def _refuse(op: str, options: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -141,7 +238,8 @@ def minimize(
     SciPy's other arguments, in terms of the vector of all elements of x (a complex array: its real
     part, then its imaginary part); constraints of functions get exact derivatives, too. Raises
     ShapeError or TypeError where f is not scalar, TypeError for jac=, hess= or hessp=, GraphError
-    inside vmap.
+    inside vmap. In a compiled function the search is a call of the host and f is compiled; the
+    result has x, fun, success, status and nfev then.
 
     >>> import gradarray as ga
     >>> bowl = lambda p: (p["a"] - 1) ** 2 + ((p["b"] + 2) ** 2).sum()
@@ -152,17 +250,18 @@ def minimize(
     _refuse("minimize", options, ("jac", "hess", "hessp"))
     fn = _Function("minimize", f, x0, args)
     name = method.lower() if isinstance(method, str) else method
-    if options.get("constraints") is not None:
-        options["constraints"] = _constraints(options["constraints"], fn)
-    if name in NO_DERIVATIVE:
-        return fn.finished(optimize.minimize(fn.cost, fn.start, method=method, **options))
-    given: dict[str, Any] = {"jac": True}
+    given: dict[str, Any] = {"fun": fn.cost}
+    if name not in NO_DERIVATIVE:
+        given = {"fun": fn.cost_and_gradient, "jac": True}
     if name in PRODUCTS or callable(name):
         given["hessp"] = fn.product
     elif name in HESSIANS:
         given["hess"] = fn.hessian
-    return fn.finished(
-        optimize.minimize(fn.cost_and_gradient, fn.start, method=method, **given, **options)
+    if options.get("constraints") is not None:
+        options["constraints"] = _constraints(options["constraints"], fn)
+    return fn.searched(
+        lambda x: optimize.minimize(x0=x, method=method, **given, **options),
+        *("fun", "status", "nfev"),
     )
 
 
@@ -173,26 +272,17 @@ def _constraints(constraints: Any, fn: _Function) -> Any:
     if isinstance(constraints, dict):
         if "jac" in constraints:
             return constraints
-        own = _of_same_form(fn, constraints["fun"], constraints.get("args", ()))
+        own = fn.like(constraints["fun"], constraints.get("args", ()))
         return {"type": constraints["type"], "fun": own.residuals, "jac": own.jacobian}
     from scipy.optimize import NonlinearConstraint  # 0.3 s to import: only where it is needed
 
     if isinstance(constraints, NonlinearConstraint) and not callable(constraints.jac):
-        own = _of_same_form(fn, constraints.fun, ())
-
-        def bent(x: np.ndarray, v: np.ndarray) -> np.ndarray:
-            with no_grad():
-                return _doubles(hessian(lambda z: sum(own.values(z) * v))(own._vector(x)))
-
+        own = fn.like(constraints.fun, ())
         kept: Any = {"jac": own.jacobian, "keep_feasible": constraints.keep_feasible}
         return NonlinearConstraint(
-            own.residuals, constraints.lb, constraints.ub, hess=bent, **kept
+            own.residuals, constraints.lb, constraints.ub, hess=own.bent, **kept
         )
     return constraints
-
-
-def _of_same_form(fn: _Function, f: Callable[..., Any], args: Any) -> _Function:
-    return _Function(fn.op, f, fn.form.tree(wrap(np.array(fn.start, fn.form.dtype))), args)
 
 
 def least_squares(
@@ -214,8 +304,11 @@ def least_squares(
     """
     _refuse("least_squares", options, ("jac", "jac_sparsity"))
     fn = _Function("least_squares", f, x0, args)
-    jac = fn.sparse if sparse else fn.jacobian
-    return fn.finished(optimize.least_squares(fn.residuals, fn.start, jac=jac, **options))
+    values, jac = fn.residuals, fn.sparse if sparse else fn.jacobian
+    return fn.searched(
+        lambda x: optimize.least_squares(values, x, jac=jac, **options),
+        *("fun", "cost", "status", "nfev"),
+    )
 
 
 def root(
@@ -235,7 +328,7 @@ def root(
     """
     _refuse("root", options, ("jac",))
     fn = _Function("root", f, x0, args)
-    jac = fn.jacobian if method in JACOBIANS else None
-    return fn.finished(
-        optimize.root(fn.equations, fn.start, method=method, jac=jac, **options)
+    values, jac = fn.equations, fn.jacobian if method in JACOBIANS else None
+    return fn.searched(
+        lambda x: optimize.root(values, x, method=method, jac=jac, **options), "fun"
     )

@@ -12,8 +12,12 @@ from ..array import GradArray, wrap
 from ..errors import GraphError, RuleError, ShapeError, message
 from ..graph import mode
 from ..lazy import sparse
+from ..ops.compare import where
+from ..ops.join import concatenate
+from ..ops.shape import reshape
 from .batch import vmap
 from .coloring import column_coloring, star_coloring
+from .entries import Entries
 from .higher import gradient_of
 from .jacobian import check_dtypes
 from .linearize import Recording
@@ -188,7 +192,7 @@ def sparse_jacobian(
             found = _compressed(record.pull, record.ys, known)
             rows, columns = known.pattern.nonzero()
             values = found[known.colors[rows], columns]
-        result = sparse.csr_array((values, (rows, columns)), shape=known.pattern.shape)
+        result = _filled(known.pattern, values)
         if check:
             _check_product(op, record, result)
         return record.with_aux(result)
@@ -232,12 +236,12 @@ def sparse_hessian(
         check_dtypes(record, None, True)
         found = _compressed(record.push, record.xs, known)
         rows, columns = known.pattern.nonzero()
-        values = np.where(
+        values = where(
             _alone(known)[rows, known.colors[columns]],
             found[known.colors[columns], rows],
             found[known.colors[rows], columns],
         )
-        result = sparse.csr_array((values, (rows, columns)), shape=known.pattern.shape)
+        result = _filled(known.pattern, values)
         if check:
             _check_product(op, record, result)
         return record.with_aux(result)
@@ -274,12 +278,30 @@ def _record(
     return record
 
 
+def _filled(pattern: Any, values: GradArray) -> Any:
+    """The csr_array of a pattern with these values, row by row."""
+    return Entries(values, pattern.indices, pattern.indptr, pattern.shape)
+
+
 def _size(xs: Sequence[GradArray]) -> int:
     return sum(x.size for x in xs)
 
 
 def _pattern(record: Recording, zeros: bool) -> Any:
-    return dependencies(record.ys, record.xs, record.arguments.floor, zeros)
+    try:
+        return dependencies(record.ys, record.xs, record.arguments.floor, zeros)
+    except GraphError as error:
+        if mode.trace is None:
+            raise
+        raise GraphError(
+            message(
+                record.op,
+                "which entries there are depends on values, which a compiled function does not "
+                "know.",
+                "Find the pattern outside of it, by ga.jacobian_sparsity or ga.hessian_sparsity, "
+                "and give it as sparsity=.",
+            )
+        ) from error
 
 
 def _check_fit(op: str, known: Any, m: int, n: int, directions: tuple[str, ...]) -> None:
@@ -312,7 +334,7 @@ def _compressed(product: Callable[..., Any], ends: Sequence[GradArray], known: S
     """A row for every colour: the sum of the columns (or rows) of that colour."""
     width = known.pattern.shape[0 if known.direction != "reverse" else 1]
     if not known.products:
-        return np.zeros((1, width))
+        return wrap(np.zeros((1, width)))
     seeds = np.zeros((known.products, known.colors.size))
     seeds[known.colors, np.arange(known.colors.size)] = 1
     return _products(product, ends, seeds)
@@ -328,12 +350,12 @@ def _products(product: Callable[..., Any], ends: Sequence[GradArray], seeds: np.
         found = [r[None] for r in product([part[0] for part in parts])]
     else:
         found = vmap(lambda *es: product(list(es)))(*parts)
-    return np.concatenate([r.numpy().reshape(len(seeds), -1) for r in found], axis=1)
+    return concatenate([reshape(r.detach(), (len(seeds), -1)) for r in found], axis=1)
 
 
 def _check_product(op: str, record: Recording, matrix: Any) -> None:
     v = np.random.default_rng(matrix.nnz).uniform(1, 2, matrix.shape[1])
-    direct, through = _products(record.push, record.xs, v[None])[0], matrix @ v
+    direct, through = _products(record.push, record.xs, v[None])[0].numpy(), matrix @ v
     scale = abs(matrix) @ v + np.abs(direct)
     eps = np.finfo(direct.dtype).eps
     wrong = np.flatnonzero(np.abs(direct - through) > 1e4 * eps * scale)
