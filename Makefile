@@ -11,12 +11,13 @@ FUZZ_ARGS ?=
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test fuzz proof bench accuracy clean
+.PHONY: help demo test docs fuzz proof bench accuracy clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      train a classifier on handwritten digits, check a gradient three ways"
 	@echo "make test      lint, check the types, run the tests    (PYTEST_ARGS='tests/test_x.py -x')"
+	@echo "make docs      build the documentation site: build/site/html/index.html"
 	@echo "make fuzz      compiled against eager, random functions without end   (FUZZ_ARGS='--seed 1')"
 	@echo "make proof     measure every derivative anew: docs/derivatives.md, choices.md, functions.md (minutes)"
 	@echo "make accuracy  train on digits and Fashion-MNIST with three seeds each (half an hour)"
@@ -30,6 +31,9 @@ test: $(VENV)/.test
 	@echo "ruff";    $(VENV)/bin/python -m ruff check --quiet .
 	@echo "pyright"; $(VENV)/bin/python -m pyright --warnings
 	@echo "pytest";  $(ONE_THREAD) $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+docs: $(VENV)/.docs
+	@$(ONE_THREAD) $(VENV)/bin/python docs/website/build.py build/site
 
 fuzz: $(VENV)/.test
 	@$(ONE_THREAD) $(VENV)/bin/python -m gradarray.testing.fuzz $(FUZZ_ARGS)
@@ -51,7 +55,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written last: an installation that was cut short is taken up again by the next make.
-$(VENV)/.demo $(VENV)/.test: $(VENV)/.%: pyproject.toml | $(VENV)/.made
+$(VENV)/.demo $(VENV)/.test $(VENV)/.docs: $(VENV)/.%: pyproject.toml | $(VENV)/.made
 	@echo "installing gradarray and what 'make $*' needs into $(VENV)"
 	@$(VENV)/bin/python $(PIP_INSTALL) --editable '.[$*]'
 	@$(VENV)/bin/python -m compileall -q src

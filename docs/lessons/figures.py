@@ -1,17 +1,17 @@
 """The figures of the lessons: `python docs/lessons/figures.py [folder]` draws them all anew.
 
-Each function in FIGURES draws one figure, named after it, from numbers that gradarray computes. The
-pictures carry symbols and numbers only, so that the same one serves every language.
+Each function in FIGURES draws one figure, named after it, from numbers that gradarray computes, or
+gives one that is drawn already, as SVG. The pictures carry symbols and numbers only, so that the
+same one serves every language.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import io
-import re
 import runpy
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,11 +143,12 @@ def reuse() -> plt.Figure:
 @functools.cache
 def of_page(name: str) -> dict[str, Any]:
     """The names that a page's code leaves behind, so that a figure draws the page's own numbers."""
-    text = (FOLDER.parent / name).read_text("utf-8")
+    page = (FOLDER.parent / name).absolute()
     scope: dict[str, Any] = {"__name__": name}
-    with contextlib.redirect_stdout(io.StringIO()):
-        for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            exec(block, scope)
+    run = beside("../blocks.py", "run")
+    with tempfile.TemporaryDirectory() as saved, contextlib.chdir(saved):
+        for _ in run(page, scope, f"{page.stem}.py"):
+            pass
     return scope
 
 
@@ -244,12 +245,12 @@ def force() -> plt.Figure:
     return figure
 
 
-def beside(module: str) -> dict[str, Any]:
-    """The FIGURES of another file in this folder."""
-    return runpy.run_path(str(Path(__file__).parent / module))["FIGURES"]
+def beside(module: str, name: str = "FIGURES") -> Any:
+    """What another file near this one calls so."""
+    return runpy.run_path(str(Path(__file__).parent / module))[name]
 
 
-FIGURES: dict[str, Callable[[], plt.Figure]] = {
+FIGURES: dict[str, Callable[[], plt.Figure | str]] = {
     "01-graph": graph,
     "02-descent": descent,
     "03-reuse": reuse,
@@ -261,7 +262,7 @@ FIGURES: dict[str, Callable[[], plt.Figure]] = {
     **beside("curves.py"),
     **{
         name: functools.partial(lambda draw, page: draw(of_page(page)), draw, page)
-        for name, (page, draw) in beside("equations.py").items()
+        for name, (page, draw) in (beside("equations.py") | beside("explained.py")).items()
     },
 }
 
@@ -274,8 +275,11 @@ def main(folder: Path = FOLDER) -> list[Path]:
         with mpl.rc_context(STYLE):
             figure = draw()
             path = folder / f"{name}.svg"
-            figure.savefig(path, metadata={"Date": None})
-            plt.close(figure)
+            if isinstance(figure, str):
+                path.write_text(figure, "utf-8")
+            else:
+                figure.savefig(path, metadata={"Date": None})
+                plt.close(figure)
         written.append(path)
     return written
 

@@ -55,3 +55,14 @@ def test_its_sweeps_end_in_the_gradient():
     right = f"{np.cos(0.5) * np.exp(0.5) + np.sin(0.5) * np.exp(0.5):.6g}"
     assert lines.forward.lines[-1].endswith(f"= {right}")
     assert lines.reverse.lines[-1].endswith(f"= {right}")
+
+
+def test_long_sweeps_are_shortened():
+    def f(x, ws):
+        for w in ws:
+            x = ga.sin(x * w)
+        return x
+
+    both = ga.explain(f)(0.5, [1.0] * 40).orders()
+    assert len(both.forward.lines) > 1000 > len(str(both).splitlines())
+    assert f"{len(both.forward.lines) - 200:,} more" in str(both)

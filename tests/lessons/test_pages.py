@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import importlib.util
-import io
 import re
 from pathlib import Path
 
 import pytest
 
+from docs.blocks import BLOCK, blocks, run
+
 LESSONS = Path(__file__).parents[2] / "docs" / "lessons"
 PAGES = sorted([*LESSONS.glob("[0-9][0-9]-*.md"), *LESSONS.glob("errata*.md")])
 ENGLISH = [page for page in PAGES if not page.name.endswith(".ko.md")]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 IMAGE = re.compile(r"!\[[^\]]+\]\(([^)]+)\)")
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)#]+)(?:#[^)]*)?\)")
 
@@ -27,25 +26,13 @@ def korean(page: Path) -> Path:
     return page.with_name(page.name.replace(".md", ".ko.md"))
 
 
-def blocks(page: Path) -> list[tuple[str, str, int, str]]:
-    """(language, body, line where the body begins, text between the block before and this one)."""
-    text = page.read_text("utf-8")
-    found, end = [], 0
-    for m in BLOCK.finditer(text):
-        found.append((m[1], m[2], text.count("\n", 0, m.start(2)), text[end : m.start()]))
-        end = m.end()
-    return found
-
-
 def code(page: Path) -> list[str]:
-    return [
-        ast.dump(ast.parse(body)) for language, body, *_ in blocks(page) if language == "python"
-    ]
+    return [ast.dump(ast.parse(block.body)) for block in blocks(page) if block.language == "python"]
 
 
 def outputs(page: Path) -> list[str]:
     """What a page shows as printed, an empty place for each block of code."""
-    return [body if language == "text" else language for language, body, *_ in blocks(page)]
+    return [b.body if b.language == "text" else b.language for b in blocks(page)]
 
 
 def prose(page: Path) -> str:
@@ -59,29 +46,42 @@ def display_formulas(page: Path) -> list[str]:
 
 
 @named(ENGLISH)  # the Korean page has the same code, and shows the same
-def test_a_page_prints_what_it_shows(page):
-    scope = {"__name__": page.stem}
+def test_a_page_prints_what_it_shows(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where it saves pages
     found = blocks(page)
-    for (language, body, line, _), after in zip(found, [*found[1:], None], strict=True):
-        if language != "python":
-            continue
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            # Blank lines before it, so that a traceback points into the page.
-            exec(compile("\n" * line + body, str(page), "exec"), scope)
-        shown = after[1] if after and after[0] == "text" and not after[3].strip() else ""
-        assert printed.getvalue() == shown, f"{page.name}, line {line}"
+    shown = {
+        block.line: after.body if after.language == "text" and not after.before.strip() else ""
+        for block, after in zip(found, [*found[1:], found[0]], strict=True)
+    }
+    for block, printed in run(page, {"__name__": page.stem}):
+        assert printed == shown[block.line], f"{page.name}, line {block.line}"
+    saved = {path.name for path in tmp_path.iterdir()}
+    assert saved == {name for name in saves(page) if name.endswith(".html")}
+
+
+def saves(page: Path) -> list[str]:
+    return re.findall(r"""\.save\("([^"]+)"[,)]""", page.read_text("utf-8"))
 
 
 @named(PAGES)
 def test_a_text_block_is_the_output_of_the_block_before_it(page):
     found = blocks(page)
     assert found
-    for before, (language, _, line, between) in zip([None, *found], found, strict=False):
-        if language == "text":
-            assert before and before[0] == "python" and not between.strip(), (
-                f"line {line}: text follows no python block"
+    for before, block in zip([None, *found], found, strict=False):
+        if block.language == "text":
+            assert before and before.language == "python" and not block.before.strip(), (
+                f"line {block.line}: text follows no python block"
             )
+
+
+@named(PAGES)
+def test_a_page_that_the_code_saves_has_its_picture(page):
+    """The site puts the page, in the reader's language, in the place of the picture."""
+    figures = [Path(image).stem for image in IMAGE.findall(prose(page))]
+    for name in saves(page):
+        stem = name.removesuffix(".html").removesuffix(".ko")
+        assert f"{page.name[:2]}-{stem}" in figures
+        assert {f"{stem}.html", f"{stem}.ko.html"} <= set(saves(page))
 
 
 @named(ENGLISH)

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import DTypeError, GraphError
 from .explain import explain, in_colour
+from .mathml import FormulaError
 from .quiz import Quiz
 
 FORMS = (
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 quiz.ask()
             return 0
         return _explain(asked)
-    except _Refused as error:
+    except (_Refused, GraphError, DTypeError, FormulaError) as error:
         print(f"gradarray explain: {error}", file=sys.stderr)
         return 2
 
@@ -94,6 +96,8 @@ def _form(told: Any, asked: argparse.Namespace) -> str:
     form: str = asked.form
     if form == "table":
         return told.table(colour=in_colour() and not asked.save, lang=asked.lang)
+    if form == "formula":
+        return "\n".join(f"{row.symbol} = {told.formula(row.name)}" for row in told.story.inputs)
     made = getattr(told, {"json": "to_json", "csv": "to_csv"}.get(form, form))()
     return str(made)
 

@@ -183,8 +183,8 @@ class Explain:
       f = exp(a) = 1.28403  exp     3: return ga.exp(a)
     <BLANKLINE>
     Local derivatives
-      ∂a/∂x = 2 x                          = 1
-      ∂f/∂a = exp(a)                       = 1.28403
+      ∂a/∂x = 2 x                  = 1
+      ∂f/∂a = exp(a)               = 1.28403
     <BLANKLINE>
     Backward
       ∂f/∂x = ∂f/∂a ∂a/∂x

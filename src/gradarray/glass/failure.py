@@ -20,6 +20,7 @@ import numpy as np
 from ..array import GradArray
 from ..errors import GraphError, message, no_user_wrote
 from ..graph import Grad
+from ..nn.module import Module
 from .build import Builder
 from .names import where_of
 from .numbers import form
@@ -84,7 +85,7 @@ def last_error(error: BaseException | None = None) -> Failure:
     frame, instruction, line = frames[at]
     text = linecache.getline(frame.f_code.co_filename, line).rstrip("\n")
     indent = len(text) - len(text.lstrip())
-    given = _given(frames[at + 1 :])
+    given = _given(_inside_layer(frames[at + 1 :]))
     operands = _placed(frame, instruction, line, indent, given)
     return Failure(
         error,
@@ -100,6 +101,18 @@ def _frames(trace: TracebackType | None) -> Iterator[tuple[FrameType, int, int]]
     while trace is not None:
         yield trace.tb_frame, trace.tb_lasti, trace.tb_lineno
         trace = trace.tb_next
+
+
+def _inside_layer(
+    frames: list[tuple[FrameType, int, int]]
+) -> list[tuple[FrameType, int, int]]:
+    """From the call of the innermost layer on: what that was given is what does not fit."""
+    layers = [
+        k
+        for k, (f, _, _) in enumerate(frames)
+        if isinstance(f.f_locals.get("self"), Module) and f.f_code.co_name == "forward"
+    ]
+    return frames[layers[-1] :] if layers else frames
 
 
 # What it was given --------------------------------------------------------------------------------

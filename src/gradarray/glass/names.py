@@ -126,7 +126,8 @@ class Names:
         self._numbered: dict[str, int] = {}
 
     def own(self, name: str) -> str:
-        """A name that the user gave."""
+        """A name that the user gave; what a terminal would obey in it is written out."""
+        name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
         n = self._count.get(name, 0)
         while True:
             n += 1

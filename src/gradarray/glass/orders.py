@@ -15,7 +15,7 @@ from ..transforms import push
 from .expr import Expr
 from .numbers import shown
 from .story import Row, Story, Term
-from .table import derivative, incoming
+from .table import LONGEST, derivative, incoming
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class Orders:
             )
         lines.append(f"  {self._verdict()}")
         for sweep in (self.forward, self.reverse):
-            lines += ["", f"{sweep.name.capitalize()} sweep", *(f"  {x}" for x in sweep.lines)]
+            told = [f"  {x}" for x in _shortened(sweep.lines)]
+            lines += ["", f"{sweep.name.capitalize()} sweep", *told]
         return "\n".join(lines)
 
     def _verdict(self) -> str:
@@ -72,6 +73,14 @@ class Orders:
         low, high = sorted((a, b))
         times = f", {high / low:,.3g} times" if low else ""
         return f"{self.cheaper.capitalize()} order is cheaper for these shapes{times}."
+
+
+def _shortened(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Without the middle of a long sweep; `lines` of it has all."""
+    if len(lines) <= LONGEST:
+        return lines
+    half = LONGEST // 2
+    return *lines[:half], f".. {len(lines) - 2 * half:,} more ..", *lines[-half:]
 
 
 def orders(story: Story) -> Orders:

@@ -21,7 +21,7 @@ from .words import Language, words_of
 
 LONGEST = 200  # rows that are printed whole; of more the middle is left out
 WIDTH = 100  # columns that a line has, where what it says can be cut to that
-_FORMULA, _VALUE, _NOTE = 36, 46, 22  # most columns of each
+_FORMULA, _VALUE, _NOTE = 28, 46, 22  # most columns of each
 _SOURCE = 12  # fewest columns in which a source line is shown, beside its number
 
 _CODES = {"head": "1", "name": "36", "value": "33", "dim": "2"}
@@ -40,6 +40,7 @@ class _Line(NamedTuple):
     left: str
     value: str
     note: str
+    states: str
     source: str
     below: list[str]
 
@@ -114,13 +115,12 @@ class _Table:
                     f": {code}" if code else ""
                 )
         found = [s for s in states(row) if s not in ("not kept", "subgradient")]
-        if self.story.swept:
-            note = ", ".join([note, *(words[s].lower() for s in found)])
+        told = ", ".join(words[s].lower() for s in found) if self.story.swept else ""
         kinks = [
             words["subgradient_why"].format(name=n, slope=digit(value), times=times)
             for n, value, times in subgradients(row)
         ]
-        return _Line(left, self._shown(row.value, _VALUE), note, source, kinks)
+        return _Line(left, self._shown(row.value, _VALUE), note, told, source, kinks)
 
     def _laid_out(self, x: _Line, formula: int, value: int, note: int) -> Iterator[str]:
         head = "  " + self._pen("name", x.left)
@@ -130,13 +130,17 @@ class _Table:
         else:
             head += " " * (formula - _width(x.left))
         gap = " " * (value - _width(x.value))
-        tail = x.note
+        taken = 2 + formula + 3 + max(value, _width(x.value)) + 2
+        short = f"{x.note}, {x.states}" if x.states else x.note
+        fits = taken + _width(short) + (4 if x.source else 0) <= WIDTH
+        tail, below = (short, x.below) if fits else (x.note, [x.states, *x.below])
         if x.source:
-            taken = 2 + formula + 3 + max(value, _width(x.value)) + 2
-            tail += " " * (note - _width(x.note)) + "  "
-            tail += _cut(x.source, WIDTH - taken - _width(tail))
+            padded = tail + " " * (note - _width(tail)) + "  "
+            room = WIDTH - taken - _width(padded)
+            source = _cut(x.source, room)
+            tail = padded + source if _width(source) <= room else f"{tail}  {source}"
         yield f"{head} = {self._pen('value', x.value)}{gap}  {self._pen('dim', tail)}".rstrip()
-        yield from (f"    {self._pen('dim', line)}" for line in x.below)
+        yield from (f"    {self._pen('dim', line)}" for line in below)
 
     # Local derivatives ----------------------------------------------------------------------------
 
