@@ -105,10 +105,10 @@ def test_the_text_for_aarch64_becomes_code_for_it(triple: str) -> None:
         """,
         """
         verified, sizes, one_by_one = machine.verified, [], threading.Lock()
-        def both(text):
+        def both(text, *context):
             with one_by_one:
                 sizes.append(len(there.emit_object(verified(text))))
-                return verified(text)
+                return verified(text, *context)
         machine.verified = both
         machine.VECTOR = 16
         """,
