@@ -90,7 +90,8 @@ def test_processors_without_avx_512(cpu: str, size: int, register: str) -> None:
 
 @pytest.mark.parametrize("triple", ["aarch64-unknown-linux-gnu", "arm64-apple-darwin23"])
 def test_the_text_for_aarch64_becomes_code_for_it(triple: str) -> None:
-    """All that the work above is made of, at 16 bytes a vector; it cannot be run here."""
+    """All that the work above is made of, at 16 bytes a vector; it cannot be run here. But for the
+    pool, whose text is written for the system that it runs on."""
     made = child(
         """
         import threading
@@ -105,10 +106,11 @@ def test_the_text_for_aarch64_becomes_code_for_it(triple: str) -> None:
         """,
         """
         verified, sizes, one_by_one = machine.verified, [], threading.Lock()
-        def both(text):
+        def both(text, *context):
             with one_by_one:
-                sizes.append(len(there.emit_object(verified(text))))
-                return verified(text)
+                if "llvm.x86" not in text:
+                    sizes.append(len(there.emit_object(verified(text))))
+                return verified(text, *context)
         machine.verified = both
         machine.VECTOR = 16
         """,
