@@ -188,6 +188,11 @@ def test_the_same_names_cost_no_recording() -> None:
     assert len(Trainer.loss._versions_for(trainer)) == 1
 
 
+def test_byte_code_with_constants_of_any_kind() -> None:
+    step = ga.compile(lambda x: ga.reshape(x, ()) if "a" not in {} and () == () else x)
+    assert step(np.ones(1)).shape == ()
+
+
 def test_many_recordings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     step, x = ga.compile(scaled), np.ones(2)
     with pytest.warns(UserWarning, match="RATE, which it reads by name") as told:

@@ -216,11 +216,13 @@ def _reads(code: CodeType) -> Iterator[tuple[str, str, list[str]]]:
         if last is not None:
             yield last
         last = None
-        name = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            last = "global", name, []
+            last = "global", step.argval, []
         elif step.opname.startswith(("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FAST")):
-            last = "cell", name, []
+            both = step.argval  # two names, where one instruction loads two variables
+            last = "cell", both[-1] if isinstance(both, tuple) else both, []
+    if last is not None:
+        yield last
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             own = {*inner.co_varnames, *inner.co_cellvars}
