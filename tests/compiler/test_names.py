@@ -188,8 +188,8 @@ def test_the_same_names_cost_no_recording() -> None:
     assert len(Trainer.loss._versions_for(trainer)) == 1
 
 
-def test_byte_code_with_constants_of_any_kind() -> None:
-    step = ga.compile(lambda x: ga.reshape(x, ()) if "a" not in {} and () == () else x)
+def test_an_empty_tuple_in_the_byte_code_is_no_name() -> None:
+    step = ga.compile(lambda x: ga.reshape(x, ()))
     assert step(np.ones(1)).shape == ()
 
 
