@@ -5,7 +5,12 @@ import pytest
 
 import gradarray as ga
 
-RNG = np.random.default_rng(4)
+
+@pytest.fixture(autouse=True)
+def numbers():
+    """Each test draws the same numbers, in whatever order they run."""
+    global RNG
+    RNG = np.random.default_rng(4)
 
 
 def system(n):
@@ -154,14 +159,16 @@ def test_least_squares(sparse):
 
     @ga.compile
     def fitted(a, b):
-        found = ga.least_squares(lambda x: a @ x - b, np.zeros(3), sparse=sparse)
+        fit = lambda x: a @ x - b
+        found = ga.least_squares(fit, np.zeros(3), sparse=sparse, ftol=1e-14, xtol=1e-14)
         return found.x, found.cost, found.fun
 
     x, cost, fun = fitted(a, b)
     exact, squares, *_ = np.linalg.lstsq(a, b, rcond=None)
-    np.testing.assert_allclose(x.numpy(), exact, 1e-8)
+    # SciPy's lsmr, for sparse matrices, stops at 1e-6 of its own residual.
+    np.testing.assert_allclose(x.numpy(), exact, 1e-5)
     np.testing.assert_allclose(cost.numpy(), squares[0] / 2, 1e-10)
-    np.testing.assert_allclose(fun.numpy(), a @ exact - b, atol=1e-8)
+    np.testing.assert_allclose(fun.numpy(), a @ exact - b, atol=1e-5)
 
 
 def test_a_result_as_a_whole_and_what_comes_after_it():
