@@ -1,5 +1,6 @@
 """dynamic=: one program for any number of samples, equal to the function itself at each."""
 
+import concurrent.futures
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import gradarray as ga
 from gradarray.compiler import native
+from gradarray.compiler.call import MISS
 from tests.compiler.common import same
 
 RNG = np.random.default_rng(8)
@@ -113,7 +115,12 @@ def test_one_program_is_right_for_every_size(name, compiled):
         for n in SIZES:
             x = RNG.normal(size=(n, 4))
             given = ga.array(x)
-            same(step(given), f(ga.array(x)), BOUND)
+            expected = f(ga.array(x))
+            same(step(given), expected, BOUND)
+            # The second time at this size it goes the short way.
+            again = step._versions.taken((given,), {})
+            assert again is not MISS
+            same(again, expected, BOUND)
             np.testing.assert_array_equal(np.asarray(given), x)
     # One for 24, one for less, one for 2 and 3, and for up to 32, 64 (or 128): none for a size.
     assert len(step._versions) == 1 and len(step._versions.sizes) <= 4
@@ -197,6 +204,51 @@ def test_a_training_step_with_batch_statistics_and_state():
     assert len(step._versions) == 1 and len(step._versions.sizes) <= 4
     for parameter in model.parameters():
         assert parameter.grad is not None
+
+
+def test_the_short_way_looks_at_what_it_is_given():
+    step = ga.compile(lambda x, w, k: (x @ w * k).sum(0), dynamic="x")
+    w = RNG.normal(size=(4, 2))
+    x = {n: ga.array(RNG.normal(size=(n, 4))) for n in (9, 5)}
+    for _ in range(3):
+        for given in x.values():
+            same(step(given, w, 3), (given @ w * 3).sum(0), BOUND)
+    five = x[5]
+    apart = ga.array(RNG.normal(size=(5, 8)))[:, ::2]  # whose numbers do not lie together
+    for given in (five, apart):
+        taken = step._versions.taken((given, w, 3), {})
+        same(taken, (given @ w * 3).sum(0), BOUND)
+    single, wide = ga.array(np.float32(five.numpy())), ga.ones((5, 5))
+    leaf = ga.array(five.numpy(), requires_grad=True)
+    for other in ((five.numpy(), w, 3), (single, w, 3), (leaf, w, 3), (five, w, 4), (wide, w, 3)):
+        assert step._versions.taken(other, {}) is MISS
+    same(step(five, w, 4), (five @ w * 4).sum(0), BOUND)
+    with pytest.raises(ValueError, match="matmul"):
+        step(wide, w, 3)
+
+
+def test_arrays_that_disagree_about_the_number():
+    step = ga.compile(lambda x, y: (x * y).sum(), dynamic=("x", "y"))
+    for n in (9, 5, 5):
+        step(np.ones(n), np.ones(n))
+    with pytest.raises(ga.ShapeError, match="argument 0 has 5, argument 1 has 4"):
+        step(np.ones(5), np.ones(4))
+
+
+def test_threads_have_memory_of_their_own():
+    step = ga.compile(lambda x: (x * x).sum(0), dynamic=True)
+    sizes = [(5, 4000), (7, 4000)]
+    for n, m in ((9, 4000), *sizes, *sizes):
+        step(np.ones((n, m)))
+
+    def called(k):
+        x = np.full((sizes[k % 2][0], 4000), float(k))
+        return [step(x).numpy() for _ in range(30)], len(x) * k * k
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for found, expected in pool.map(called, range(16)):
+            for y in found:
+                np.testing.assert_array_equal(y, np.full(4000, float(expected)))
 
 
 def test_a_data_set_that_grows_is_compiled_for_each_doubling(compiled):

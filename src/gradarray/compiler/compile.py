@@ -87,7 +87,8 @@ class Compiled:
         if self._dynamic:
             sized = self._for_any_size(versions, leaves, form, instance)
             found = MISS if sized is None else sized(leaves)
-            if found is not MISS:
+            if sized is not None and found is not MISS:
+                versions.came_to(sized)
                 return found
         version = self._version(versions, leaves, form, instance)
         if version is None or version.eager or version.overlaps(leaves):

@@ -14,10 +14,10 @@ from ..errors import ShapeError, message, warn
 from ..graph import mode
 from .abstract import Abstract
 from .arguments import Static, is_dynamic
-from .call import MISS
+from .call import MISS, Call
 from .expand import expanded
 from .program import Program
-from .record import Recorded, record
+from .record import Output, Recorded, Slot, record
 from .sizes import Free, Unsized, compared, cut, masked, numbers, resized
 from .version import Version
 
@@ -37,7 +37,36 @@ class Sized(Version):
         n = leaves[free[0]].shape[0]
         self._other = n if n != capacity else capacity - 1
         super().__init__(f, self._at(leaves, capacity), form, instance, **options)
-        self.enter = self._call = None
+        self._call = None
+        self.enter = self._short(leaves, capacity, instance is not None)
+
+    def _short(self, leaves: Sequence[Any], capacity: int, method: bool) -> Any:
+        """The short way of numbers of samples that were met; None where there is none.
+
+        It is the short way of the program for all samples, whose further inputs are arguments
+        behind the user's.
+        """
+        count = len(leaves)
+        extra = self.recorded.program.inputs[len(self.recorded.reads) :]
+        more = [(Slot(None, count + k, False), v) for k, v in enumerate(extra)]
+        args, kwargs = self._form.children
+        longer = args._replace(children=(*args.children, *[tree.LEAF] * len(extra)))
+        call = Call(
+            replace(self.recorded, reads=[*self.recorded.reads, *more]), self._run,
+            [*self._at(leaves, capacity), *[_number(v, 1) for v in extra]],
+            self._form._replace(children=(longer, kwargs)), method, self._settled, self.names,
+        )  # fmt: skip
+        if call.enter is None:
+            return None
+        return Padded(self, call.enter, leaves, int(method))
+
+    def known(self, n: int) -> tuple[Any, ...] | None:
+        """n and the numbers of n samples, if they were met."""
+        values = self._numbers.get(n)
+        if values is None:
+            return None
+        extra = self.recorded.program.inputs[len(self.recorded.reads) :]
+        return tuple([_number(v, x) for v, x in zip(extra, (n, *values), strict=True)])
 
     def _at(self, leaves: Sequence[Any], n: int) -> list[Any]:
         """The arguments, with n samples."""
@@ -103,6 +132,79 @@ class Sized(Version):
         for k, (axis, each) in self._cuts.items():
             values[k] = cut(values[k], axis, n * each)
         return self._end(self.recorded, leaves, values, {}, self._places)
+
+
+def _number(v: Abstract, x: Any) -> Any:
+    """x as the program takes it."""
+    return v.weak(x) if v.weak else v.dtype.type(x)
+
+
+class Padded:
+    """The short way of a version for many sizes: samples go to memory for all of them."""
+
+    def __init__(self, version: Sized, enter: Any, leaves: Sequence[Any], first: int) -> None:
+        self._enter, self._version = enter, version
+        args, kwargs = version._form.children
+        own = args._replace(children=args.children[first:])
+        self._form = version._form._replace(children=(own, kwargs))
+        # Of each array of samples: its place, its type, and the form of one sample.
+        self._free = [
+            (k - first, type(leaves[k]), leaves[k].shape[1:], leaves[k].dtype)
+            for k in version.free
+        ]  # fmt: skip
+        self._cuts = [
+            (k, *version._cuts[x.at]) for k, x in enumerate(version.recorded.result)
+            if type(x) is Output and x.at in version._cuts
+        ]  # fmt: skip
+        self._known: dict[int, tuple[Any, ...]] = {}
+        self._spare: list[list[np.ndarray]] = []  # each call of several threads has its own
+
+    def __call__(self, args: Any, kwargs: Any) -> Any:
+        leaves, form = tree.flatten((args, kwargs))
+        if form != self._form:
+            return MISS
+        arrays = []
+        for k, kind, shape, dtype in self._free:
+            x = leaves[k]
+            if type(x) is not kind:
+                return MISS
+            if kind is not np.ndarray:
+                if x._node is not None:
+                    return MISS
+                x = x._data
+            if x.shape[1:] != shape or x.dtype != dtype or type(x) is not np.ndarray:
+                return MISS
+            arrays.append(x)
+        n = len(arrays[0])
+        more = self._known.get(n)
+        if more is None:
+            more = self._version.known(n)
+            if more is None:
+                return MISS
+            self._known[n] = more
+        try:
+            memory = self._spare.pop()
+        except IndexError:
+            capacity = self._version.capacity
+            memory = [np.empty((capacity, *shape), dtype) for _, _, shape, dtype in self._free]
+        for (k, kind, _, _), x, y in zip(self._free, arrays, memory, strict=True):
+            if len(x) != n:
+                return MISS
+            y[:n] = x
+            y[n:] = x[-1]
+            leaves[k] = y if kind is np.ndarray else wrap(y, kind)
+        args, kwargs = tree.unflatten(form, leaves)
+        found = self._enter((*args, *more), kwargs)
+        self._spare.append(memory)
+        if found is MISS or not self._cuts:
+            return found
+        return self._cut(found, n)
+
+    def _cut(self, found: Any, n: int) -> Any:
+        parts, form = tree.flatten(found)
+        for k, axis, each in self._cuts:
+            parts[k] = wrap(cut(parts[k]._data, axis, n * each))
+        return tree.unflatten(form, parts)
 
 
 class Family:
