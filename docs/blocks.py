@@ -1,16 +1,19 @@
 """The Python blocks of a page, run from top to bottom as if they stood in one file.
 
 `python docs/blocks.py page.md [folder]` runs a page and prints what it prints; what its code saves
-goes into the folder (by default the current one).
+goes into the folder (by default the current one). With `--write` what it prints is written into its
+text blocks, to be read in a diff.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import linecache
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,11 +62,27 @@ def run(page: Path, scope: dict[str, Any], file: str = "lesson.py") -> Iterator[
         yield block, printed.getvalue()
 
 
-def main(page: Path, folder: Path) -> None:
-    with contextlib.chdir(folder):
-        for _, printed in run(page.absolute(), {"__name__": page.stem}):
+def rewrite(page: Path, file: str = "lesson.py") -> None:
+    """Run a page and put what its blocks print into the text blocks behind them."""
+    printed = {block.line: out for block, out in run(page, {"__name__": page.stem}, file)}
+    lines = page.read_text("utf-8").splitlines(keepends=True)
+    found = blocks(page)
+    for block, after in list(itertools.pairwise(found))[::-1]:
+        if block.line in printed and after.language == "text" and not after.before.strip():
+            lines[after.line : after.line + after.body.count("\n")] = [printed[block.line]]
+    page.write_text("".join(lines), "utf-8")
+
+
+def main(arguments: list[str]) -> None:
+    page, *rest = [Path(x).absolute() for x in arguments if x != "--write"]
+    if "--write" in arguments:
+        with tempfile.TemporaryDirectory() as saved, contextlib.chdir(saved):
+            rewrite(page)
+        return
+    with contextlib.chdir(rest[0] if rest else "."):
+        for _, printed in run(page, {"__name__": page.stem}):
             print(printed, end="")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute(), Path(sys.argv[2] if len(sys.argv) > 2 else "."))
+    main(sys.argv[1:])
