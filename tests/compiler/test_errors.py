@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gradarray as ga
+from gradarray.array import wrap
 from gradarray.compiler import check as checking
 from tests.compiler.common import same
 
@@ -135,6 +136,118 @@ def test_a_read_only_array_that_would_be_changed():
     frozen.flags.writeable = False
     with pytest.raises(ValueError, match="writes into argument 0, a NumPy array that is read-only"):
         ga.compile(f)(frozen)
+
+
+def added(a, b):
+    a[...] = a + b
+    return (b * 1).sum()
+
+
+SHARED = {
+    "a part of each": lambda m: (m[:4], m[2:]),
+    "one array twice": lambda m: (m, m),
+    "turned over": lambda m: (m, m[::-1]),
+    "behind a handle": lambda m: (m[:4], wrap(m[2:])),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_an_array_that_is_written_and_shares_memory(name):
+    memory = np.arange(6.0)
+    what = r"writes into argument 0, which shares memory with argument 1\. Give a copy"
+    step = ga.compile(added)
+    with pytest.raises(ValueError, match=what) as told:
+        step(*SHARED[name](memory))
+    assert "test_errors.py" in str(told.value)
+    np.testing.assert_array_equal(memory, np.arange(6.0))
+    # Beside one another, and between one another, they share nothing.
+    for pair in ((memory[:3], memory[3:]), (memory[::2], memory[1::2])):
+        before = pair[0] + pair[1]
+        step(*pair)
+        np.testing.assert_array_equal(pair[0], before)
+
+
+def test_an_array_that_is_written_and_shares_memory_with_what_is_outside():
+    memory = np.arange(4.0)
+    outside = wrap(memory)
+
+    def f(x):
+        x[...] = 2 * x
+        return (x + outside).sum()
+
+    with pytest.raises(ValueError, match=r"an array float64\[4\] that it takes from out"):
+        ga.compile(f)(memory)
+    np.testing.assert_array_equal(memory, np.arange(4.0))
+
+
+def shared_memory(how, model):
+    """Data of a step, where arrays have memory in common."""
+    weight, bias = model.weight, model.bias
+    if how == "the parameter's own memory":
+        return weight._array
+    if how == "a view of it":
+        return weight._array[:, ::-1]
+    if how == "a handle on it":
+        return weight.detach()
+    if how == "two parameters in one piece of memory":
+        memory = np.linspace(-1, 1, 8)
+        weight._data, bias._data = memory[:6].reshape(2, 3), memory[4:6]
+    if how == "a parameter that is read-only":
+        weight._data = weight._array.copy()
+        weight._data.flags.writeable = False
+    return np.linspace(0, 1, 6).reshape(2, 3)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("the parameter's own memory", "a view of it", "a handle on it"),
+        *("two parameters in one piece of memory", "a parameter that is read-only"),
+    ],
+)
+def test_state_is_never_written_where_others_look(how):
+    found = []
+    for wrapped in (ga.compile, lambda f: f):
+        ga.random.seed(0)
+        model = ga.nn.Linear(3, 2, dtype="float64")
+        optimizer = ga.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+        def step(x, model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            (model(x) ** 2).mean().backward()
+            optimizer.step()
+
+        data = shared_memory(how, model)
+        before, step = np.array(data), wrapped(step)
+        for _ in range(3):
+            step(data)
+        np.testing.assert_array_equal(np.asarray(data), before)
+        found.append((model.weight.detach(), model.bias.detach()))
+    same(*found)
+
+
+def test_a_batch_that_does_not_fit_leaves_parameters():
+    model = ga.nn.Linear(3, 2)
+    optimizer = ga.optim.SGD(model.parameters(), lr=0.1)
+
+    @ga.compile
+    def step(x):
+        optimizer.zero_grad()
+        (model(x) ** 2).mean().backward()
+        optimizer.step()
+
+    step(np.ones((4, 3), np.float32))
+    before = model.weight.numpy().copy()
+    with pytest.raises(ga.ShapeError, match=r"in Linear: .* shape \(4, 2\), weight .*\(2, 3\)"):
+        step(np.ones((4, 2), np.float32))
+    with pytest.raises(ga.DTypeError, match=r"in Linear: .*layer of float32\. Cast it"):
+        step(np.full((4, 3), "a"))
+    np.testing.assert_array_equal(model.weight.numpy(), before)
+    # float64 numbers and lists are taken as eagerly: parameters keep their dtype.
+    step(np.ones((4, 3)))
+    step([[1.0, 2.0, 3.0]])
+    assert model.weight.dtype == np.float32
+    assert (model.weight.numpy() != before).any()
 
 
 def test_backward_through_what_was_computed_outside():

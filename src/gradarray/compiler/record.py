@@ -299,12 +299,3 @@ def captured_by_value(f: Any, x: np.ndarray) -> str:
         "of it is part of the program, and later changes are not seen.",
         "Give it as an argument, or make it a GradArray outside (ga.array(x)).",
     )
-
-
-def read_only(form: tree.Structure, k: int) -> str:
-    return message(
-        "compile",
-        f"the function writes into {tree.argument(tree.paths(form)[k])}, a NumPy array that is "
-        "read-only.",
-        "Give a copy.",
-    )

@@ -15,7 +15,7 @@ from .. import tree
 from ..array import GradArray, wrap
 from ..errors import GraphError, message, warn
 from ..graph import flags
-from . import ahead, passes, report, split_text
+from . import ahead, passes, report, split_text, written_arrays
 from .abstract import Abstract
 from .again import Again
 from .arguments import Static, is_dynamic, unboxed
@@ -36,7 +36,6 @@ from .record import (
     changed_each_time,
     differing_results,
     mismatch,
-    read_only,
     record,
 )
 from .trace import example, lock
@@ -185,10 +184,7 @@ class Version:
     def _inputs(self, leaves: Sequence[Any]) -> list[Any]:
         """What is read, state that is written in place so that it can be; raise where an argument
         that is changed must not be, before anything is."""
-        for slot, _ in self.recorded.writes:
-            owner = slot.owner(leaves)
-            if isinstance(owner, np.ndarray) and not owner.flags.writeable:
-                raise ValueError(read_only(self._form, slot.argument))
+        written_arrays.check(self.recorded, self._form, leaves)
         inputs = [read(slot, leaves) for slot, _ in self.recorded.reads]
         for k in self._places.values():
             handle = self.recorded.reads[k][0].owner(leaves)
