@@ -1,10 +1,12 @@
 """A long text is compiled in two halves, at the same time where there is a processor for each."""
 
+import threading
+
 import numpy as np
 import pytest
 
 import gradarray as ga
-from gradarray.compiler import ahead, gate, ir, machine
+from gradarray.compiler import ahead, ir, machine
 from gradarray.compiler.fault import Refused
 from gradarray.compiler.ir import ATTRIBUTES
 
@@ -46,8 +48,12 @@ def test_what_a_second_thread_is_refused_is_raised(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_cannot_be_made_ahead_is_told_by_who_needs_it(monkeypatch: pytest.MonkeyPatch):
+    made = threading.Event()
+
     def fails():
+        made.set()
         raise OSError("no memory")
 
-    monkeypatch.setattr(gate, "loaded", fails)
-    ahead.make()
+    monkeypatch.setattr(ahead, "processors", lambda: 2)
+    ahead.begin(fails)
+    assert made.wait(60)

@@ -45,6 +45,8 @@ def test_a_call_goes_the_short_way_and_gives_fresh_arrays():
     step = ga.compile(lambda x, y: (x * y, x.sum()))
     x, y = ga.array([1.0, 2.0]), ga.array([3.0, 4.0])
     step(x, y)
+    assert not step._versions.short  # a first call does not wait for it
+    step(x, y)
     enter = short_way(step)
     one, two = enter((x, y), {}), enter((x, y), {})
     np.testing.assert_array_equal(one[0].numpy(), [3.0, 8.0])

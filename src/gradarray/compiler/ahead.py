@@ -1,7 +1,7 @@
-"""Ahead: what every step stands on is made by a thread of its own while the first is recorded.
+"""Ahead: a thread of its own makes code that will be needed, where there is a processor for it.
 
-That is the code of the gate, and of the pool where there are threads: LLVM's work, which needs no
-Python. With one processor each is made when it is first needed.
+That is the pool's, while LLVM has a step that shares its work, and the gate's, for which a first
+call does not wait. It is LLVM's work, which needs no Python.
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+from collections.abc import Callable
+from typing import Any
 
-from . import gate, pool
+from .machine import processors
 
 
 @functools.cache
-def begin() -> None:
-    """Begin, once in a process."""
-    if pool.available() > 1:
-        threading.Thread(target=make, name="gradarray-ahead", daemon=True).start()
+def begin(make: Callable[[], Any]) -> None:
+    """Begin to make something, once in a process; what fails is raised where it is needed."""
 
+    def run() -> None:
+        with contextlib.suppress(Exception):
+            make()
 
-def make() -> None:
-    """The code of the gate and of the pool; what fails is raised where it is needed."""
-    with contextlib.suppress(Exception):
-        gate.loaded()
-        if pool.get_threads() > 1 and pool.can_share():
-            pool.symbols()
+    if processors() > 1:
+        threading.Thread(target=run, name="gradarray-ahead", daemon=True).start()

@@ -88,13 +88,13 @@ class Compiled:
             sized = self._for_any_size(versions, leaves, form, instance)
             found = MISS if sized is None else sized(leaves)
             if sized is not None and found is not MISS:
-                versions.came_to(sized)
+                versions.came_to(sized, leaves)
                 return found
         version = self._version(versions, leaves, form, instance)
         if version is None or version.eager or version.overlaps(leaves):
             args, kwargs = tree.unflatten(form, [unboxed(x) for x in leaves])
             return self._f(*args, **kwargs)
-        versions.came_to(version)
+        versions.came_to(version, leaves)
         return version(leaves)
 
     def _for_any_size(
@@ -146,7 +146,7 @@ class Compiled:
         version = self._version(versions, leaves, form, boxed)
         if version is None or version.eager:
             return None
-        versions.came_to(version)
+        versions.came_to(version, leaves)
         return version, leaves
 
     def _version(

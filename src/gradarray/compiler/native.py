@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import bounds, cache, loops, pairs, pool, recall, routines
+from . import ahead, bounds, cache, loops, pairs, pool, recall, routines
 from .apart import apart
 from .assemble import Assembled, assemble
 from .cost import Cost, cost_of
@@ -55,6 +55,8 @@ class Native:
             codes = None if name is None else self._recall(name)
             if codes is None:
                 self._make(program, suspects, places)
+                if self.shares:
+                    ahead.begin(pool.symbols)
                 codes = object_codes(self.texts)
                 if name is not None and not self.hosted:
                     recall.store(name, self._state())

@@ -34,11 +34,10 @@ def in_chunks(body: list[Any]) -> list[Any]:
 
 
 def _chunks(extent: int) -> int:
-    """A number of chunks that divides the extent where one near CHUNKS does."""
-    for n in (*range(CHUNKS, 2 * CHUNKS), *range(CHUNKS - 1, CHUNKS // 2 - 1, -1)):
-        if extent % n == 0:
-            return n
-    return CHUNKS
+    """A number of chunks that divides the extent, into whole lines, where one near CHUNKS does."""
+    near = (*range(CHUNKS, 2 * CHUNKS), *range(CHUNKS - 1, CHUNKS // 2 - 1, -1))
+    fits = [n for n in near if extent % n == 0]
+    return next((n for n in fits if extent // n % LINE == 0), fits[0] if fits else CHUNKS)
 
 
 def _cut(extent: int) -> tuple[int, int, int]:

@@ -196,8 +196,7 @@ class _Words:
         if issubclass(kind, np.generic):
             return f"{x.dtype.str}:{x.tobytes().hex()}"
         if kind is np.ndarray and x.dtype.kind in "biufc":
-            values = hashlib.sha256(x.tobytes()).hexdigest()
-            return f"{x.dtype.str}{x.shape}:{values}"
+            return f"{x.dtype.str}{x.shape}:{_digest(x)}"
         if issubclass(kind, np.dtype) and x.kind in "biufc":
             return x.str
         if issubclass(kind, Program):
@@ -219,6 +218,14 @@ class _Words:
             fields = [getattr(x, f.name) for f in dataclasses.fields(x)]
             return f"{name}({' '.join([self.word(part) for part in fields])})"
         raise _Unknown
+
+
+def _digest(x: np.ndarray) -> str:
+    """Of an array's values; of one that is the same everywhere, as a seed of ones, said shortly."""
+    words = np.frombuffer(x.tobytes(), np.uint8 if x.itemsize > 8 else f"u{x.itemsize}")
+    if words.size and words[0] == words[-1] and (words == words[0]).all():
+        return f"everywhere {words[0]}"
+    return hashlib.sha256(words.tobytes()).hexdigest()
 
 
 _PLAIN = frozenset({int, bool, str, bytes, type(None), type(...)})

@@ -37,10 +37,9 @@ class Sized(Version):
         n = leaves[free[0]].shape[0]
         self._other = n if n != capacity else capacity - 1
         super().__init__(f, self._at(leaves, capacity), form, instance, **options)
-        self._call = None
-        self.enter = self._short(leaves, capacity, instance is not None)
+        self._way = self._padded(leaves, capacity, instance is not None)
 
-    def _short(self, leaves: Sequence[Any], capacity: int, method: bool) -> Any:
+    def _padded(self, leaves: Sequence[Any], capacity: int, method: bool) -> Any:
         """The short way of numbers of samples that were met; None where there is none.
 
         It is the short way of the program for all samples, whose further inputs are arguments
@@ -67,6 +66,13 @@ class Sized(Version):
             return None
         extra = self.recorded.program.inputs[len(self.recorded.reads) :]
         return tuple([_number(v, x) for v, x in zip(extra, (n, *values), strict=True)])
+
+    @property
+    def is_short(self) -> bool:
+        return False  # its arguments are filled up first
+
+    def way_in(self, leaves: Sequence[Any]) -> Any:
+        return self._way
 
     def _at(self, leaves: Sequence[Any], n: int) -> list[Any]:
         """The arguments, with n samples."""

@@ -15,7 +15,7 @@ from .. import tree
 from ..array import GradArray, wrap
 from ..errors import GraphError, message, warn
 from ..graph import flags
-from . import ahead, passes, report, split_text, written_arrays
+from . import ahead, gate, passes, report, split_text, written_arrays
 from .abstract import Abstract
 from .again import Again
 from .arguments import Static, is_dynamic, unboxed
@@ -62,7 +62,6 @@ class Version:
         once: bool = False,
         compiling: Any = None,
     ) -> None:
-        ahead.begin()
         self._f, self._form, self.compiling = f, form, compiling
         # Static values keep their ids, and with them the function can be run again.
         self._leaves = [_kept(x, instance) for x in leaves]
@@ -81,7 +80,7 @@ class Version:
         program, suspects = recorded.program, recorded.suspects
         if passes.is_on("plain"):
             program, suspects = plainly(program, suspects)
-        self.enter: Any = None
+        self._is_new = True
         self._call: Call | None = None
         self._many: Many | None = None
         self._is_many_known = False
@@ -91,11 +90,7 @@ class Version:
             if not recorded.attached:  # what is on a graph keeps what it was computed from
                 self._places = places_of(recorded, leaves)
             self._run = Native(program, suspects, self._places)
-            self._call = Call(
-                recorded, self._run, leaves, form, instance is not None, self._settled,
-                self.names,
-            )  # fmt: skip
-            self.enter = self._call.enter
+            ahead.begin(gate.loaded)
         self._absorbing: tuple[Recorded, Any] | None = None
         self._again: Again | None = None
 
@@ -242,11 +237,32 @@ class Version:
         recorded, run = self._absorbing
         return recorded, run([read(slot, leaves) for slot, _ in recorded.reads])
 
-    def many(self) -> Many | None:
+    def way_in(self, leaves: Sequence[Any]) -> Any:
+        """The short way in, None where there is none; the first call does not wait for it."""
+        if not self._is_new and self.is_short:
+            return self._short(leaves).enter
+        self._is_new = False
+        return None
+
+    @property
+    def is_short(self) -> bool:
+        """May there be a short way in?"""
+        return isinstance(self._run, Native)
+
+    def _short(self, leaves: Sequence[Any]) -> Call:
+        if self._call is None:
+            self._call = Call(
+                self.recorded, self._run, leaves, self._form, self._instance is not None,
+                self._settled, self.names,
+            )  # fmt: skip
+        return self._call
+
+    def many(self, leaves: Sequence[Any]) -> Many | None:
         """What runs it on many batches in one entry; None where each is a call."""
-        if not self._is_many_known and self._call is not None:
+        if not self._is_many_known and self.is_short:
             with contextlib.suppress(Unusual):
-                self._many = Many(self.recorded, self._run, self._call, self._leaves)
+                call = self._short(leaves)
+                self._many = Many(self.recorded, self._run, call, self._leaves)
         self._is_many_known = True
         return self._many
 

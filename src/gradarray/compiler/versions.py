@@ -38,12 +38,13 @@ class Versions:
             return ()
         return self.short if mode.grad else self._without
 
-    def came_to(self, version: Version) -> None:
+    def came_to(self, version: Version, leaves: Sequence[Any]) -> None:
         """A version was found the long way: next time it is asked first."""
-        if version.enter is None:
+        enter = version.way_in(leaves)
+        if enter is None:
             return
         ways = self.short if mode.grad else self._without
-        ways = (version.enter, *[way for way in ways if way is not version.enter])[:WAYS]
+        ways = (enter, *[way for way in ways if way is not enter])[:WAYS]
         if mode.grad:
             self.short = ways
         else:

@@ -75,7 +75,7 @@ class Step:
         if self._eagerly:
             return None
         ready = self._compiled.prepared(self._model, data)
-        return None if ready is None else ready[0].many()
+        return None if ready is None else ready[0].many(ready[1])
 
     def _refuse(self, error: Exception) -> None:
         self._eagerly = True
