@@ -227,3 +227,35 @@ def test_what_numpy_composes(name: str) -> None:
     np.testing.assert_allclose(got, expected, 1e-15 if name == "sinc" else 0)
     if got.dtype.kind == "f":
         np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
+
+
+def _pairs(dtype: np.dtype) -> Any:
+    """Dividends and divisors: special values, all magnitudes, next to multiples, subnormals."""
+    rng, info = np.random.default_rng(0), np.finfo(dtype)
+    small = info.smallest_subnormal
+    ends = [0.0, 1.0, 3.0, 0.1, np.inf, np.nan, info.max, info.tiny, small, 1 + info.eps]
+    ends = np.array([*ends, *(-x for x in ends)], dtype)
+    yield [m.ravel() for m in np.meshgrid(ends, ends)]
+    n = 20_000
+    wide = [(10.0 ** rng.uniform(-37, 37, n) * rng.choice([-1, 1], n)).astype(dtype) for _ in "ab"]
+    yield wide
+    b = rng.normal(size=n).astype(dtype)
+    multiple = rng.integers(1, 10**6, n).astype(dtype) * b
+    for towards in (-np.inf, 0.0, np.inf):
+        yield np.nextafter(multiple, dtype.type(towards)), b
+    yield multiple, b
+    yield [(rng.integers(-k, k, n) * small).astype(dtype) for k in (1000, 50)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", ["fmod", "remainder", "floor_divide"])
+def test_remainders_are_exact(name: str, dtype: np.dtype) -> None:
+    """Quotients of fewer digits than a number go another way than the C library's; same bits."""
+    f = ga.compile(getattr(ga, name))
+    for a, b in _pairs(np.dtype(dtype)):
+        with np.errstate(all="ignore"):
+            exact = getattr(np, name)(a, b)
+        found = f(a, b).numpy()
+        np.testing.assert_array_equal(found, exact)
+        there = ~np.isnan(exact)
+        np.testing.assert_array_equal(np.signbit(found)[there], np.signbit(exact)[there])

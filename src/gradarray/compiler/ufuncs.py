@@ -70,7 +70,7 @@ def _floor_divide(a: Expr, b: Expr) -> Expr:
     zero, one = const(0, a.dtype), const(1, a.dtype)
     if a.dtype.kind == "f":
         # As NumPy: from the remainder, so that a = floor(a/b) b + (a mod b) holds.
-        mod = make("rem", a, b)
+        mod = _float_rem(a, b)
         div = make("div", make("sub", a, mod), b)
         div = select(_rounded_up(mod, b), make("sub", div, one), div)
         down = make("floor", div)
@@ -91,7 +91,7 @@ def _floor_divide(a: Expr, b: Expr) -> Expr:
 def _remainder(a: Expr, b: Expr) -> Expr:
     zero = const(0, a.dtype)
     if a.dtype.kind == "f":
-        mod = make("rem", a, b)
+        mod = _float_rem(a, b)
         moved = select(_differ(b, mod), make("add", mod, b), mod)
         return select(make("ne", mod, zero), moved, make("copysign", zero, b))
     by = _divisor(b)
@@ -103,9 +103,26 @@ def _remainder(a: Expr, b: Expr) -> Expr:
 
 def _fmod(a: Expr, b: Expr) -> Expr:
     if a.dtype.kind == "f":
-        return make("rem", a, b)
+        return _float_rem(a, b)
     zero = const(0, a.dtype)
     return select(make("eq", b, zero), zero, make("rem", a, _divisor(b)))
+
+
+def _float_rem(a: Expr, b: Expr) -> Expr:
+    """a - trunc(a/b) b, exactly, without a loop where a/b has fewer digits than a number.
+
+    The rounded quotient of magnitudes is the true one, or an integer just above it; a - q b is a
+    number in both cases, since it is a multiple of the smaller unit in the last place and not
+    larger than b, or than a.
+    """
+    zero, most = const(0, a.dtype), const(2.0 ** np.finfo(a.dtype).nmant, a.dtype)
+    over, under = make("abs", a), make("abs", b)
+    quotient = make("div", over, under)
+    left = make("fma", make("neg", make("trunc", quotient)), under, over)
+    left = select(make("lt", left, zero), make("add", left, under), left)
+    plain = make("and", make("lt", quotient, most), _isfinite(b))
+    rest = make("rem", a, b)
+    return make("rare", make("not", plain), make("copysign", left, a), rest)
 
 
 def _divisor(b: Expr) -> Expr:
