@@ -7,6 +7,8 @@ released there, and handles that it had bound to values of a trace would stay so
 from __future__ import annotations
 
 import os
+import sys
+from typing import Any
 
 from . import gate, machine, pool, trace
 
@@ -14,13 +16,20 @@ from . import gate, machine, pool, trace
 _LOCKS = trace.lock, gate.making, pool.making, machine.lock, machine.beside, machine.linking
 
 
+def _locks() -> list[Any]:
+    """Our own locks, and last the one that llvmlite has around every call of LLVM."""
+    lib = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
+    inner = getattr(getattr(lib, "_lock", None), "_lock", None)
+    return [*_LOCKS] if inner is None else [*_LOCKS, inner]
+
+
 def _wait() -> None:
-    for lock in _LOCKS:
+    for lock in _locks():
         lock.acquire()
 
 
 def _go_on() -> None:
-    for lock in reversed(_LOCKS):
+    for lock in reversed(_locks()):
         lock.release()
 
 
