@@ -259,3 +259,19 @@ def test_remainders_are_exact(name: str, dtype: np.dtype) -> None:
         np.testing.assert_array_equal(found, exact)
         there = ~np.isnan(exact)
         np.testing.assert_array_equal(np.signbit(found)[there], np.signbit(exact)[there])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", ["frexp", "modf"])
+def test_parts_of_numbers_are_exact(name: str, dtype: np.dtype) -> None:
+    f = ga.compile(getattr(ga, name))
+    for x, _ in _pairs(np.dtype(dtype)):
+        for found, exact in zip(f(x), getattr(np, name)(x), strict=True):
+            there = np.isfinite(x)  # the exponent of what is not finite is not said by C
+            kept = found.numpy()[there]
+            assert found.dtype == exact.dtype
+            np.testing.assert_array_equal(kept, exact[there])
+            np.testing.assert_array_equal(np.signbit(kept), np.signbit(exact[there]))
+    ends = np.array([np.inf, -np.inf, np.nan], dtype)
+    first = {"frexp": ends, "modf": np.array([0.0, -0.0, np.nan], dtype)}[name]
+    np.testing.assert_array_equal(f(ends)[0].numpy(), first)

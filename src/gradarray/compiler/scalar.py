@@ -84,20 +84,22 @@ def as_scalar(x: Any) -> Scalar:
 def apply(ufunc: np.ufunc, operands: Any) -> Any:
     """ufunc(*operands), with the operands cast to the loop that NumPy would choose."""
     xs = [as_scalar(x) for x in operands]
-    if ufunc.nout != 1 or ufunc.nin != len(xs):
+    if ufunc.nin != len(xs):
         raise Unsupported(ufunc.__name__)
     rule = UFUNCS.get(ufunc.__name__)
     if rule is None:
         raise Unsupported(ufunc.__name__)
     kinds = [x.weak if x.weak in (int, float) else x.dtype for x in xs]
     try:
-        *loop, out = ufunc.resolve_dtypes((*kinds, None))
+        dtypes = ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout))
     except TypeError as error:
         raise Unsupported(str(error)) from None
-    if not all(map(has_code, (*loop, out))):
-        raise Unsupported(f"{ufunc.__name__} on {out}")
-    y = rule(*[_cast(x.e, d) for x, d in zip(xs, loop)])
-    return Scalar(_cast(y, out))
+    if not all(map(has_code, dtypes)):
+        raise Unsupported(f"{ufunc.__name__} on {dtypes[-1]}")
+    y = rule(*[_cast(x.e, d) for x, d in zip(xs, dtypes)])
+    if ufunc.nout == 1:
+        return Scalar(_cast(y, dtypes[-1]))
+    return tuple([Scalar(_cast(part, d)) for part, d in zip(y, dtypes[ufunc.nin :], strict=True)])
 
 
 def _cast(x: Expr, dtype: np.dtype) -> Expr:

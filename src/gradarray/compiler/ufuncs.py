@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from . import expr
-from .expr import BOOL, Expr, Unsupported, const, make, select
+from .expr import BOOL, Expr, Unsupported, cast, const, make, select
 from .functions import FUNCTIONS, Missing
 
 
@@ -143,6 +144,31 @@ def _differ(a: Expr, b: Expr) -> Expr:
     return make("xor", make("lt", a, zero), make("lt", b, zero))
 
 
+def _modf(x: Expr) -> tuple[Expr, Expr]:
+    """What is behind the point, and before it, both with the sign of x."""
+    whole = make("trunc", x)
+    part = select(_isinf(x), const(0, x.dtype), make("sub", x, whole))
+    return make("copysign", part, x), whole
+
+
+def _frexp(x: Expr) -> tuple[Expr, Expr]:
+    """Mantissa and exponent, out of the bits; a subnormal number is made a normal one before."""
+    info = np.finfo(x.dtype)
+    kind = np.dtype(f"u{x.dtype.itemsize}")
+    digits, bias = info.nmant, info.maxexp - 1
+    mask = (1 << info.nexp) - 1
+    low = make("lt", make("abs", x), const(info.tiny, x.dtype))
+    scaled = select(low, make("mul", x, const(2.0 ** (digits + 2), x.dtype)), x)
+    up = select(low, const(digits + 2, np.int32), const(0, np.int32))
+    word, by = expr.bits(scaled, kind), const(digits, kind)
+    power = make("and", make("shr", word, by), const(mask, kind))
+    power = make("sub", make("sub", cast(power, np.int32), const(bias - 1, np.int32)), up)
+    rest = make("and", word, const(((1 << 8 * kind.itemsize) - 1) ^ (mask << digits), kind))
+    part = expr.bits(make("or", rest, const((bias - 1) << digits, kind)), x.dtype)
+    number = make("and", make("ne", x, const(0, x.dtype)), _isfinite(x))
+    return select(number, part, x), select(number, power, const(0, np.int32))
+
+
 def _heaviside(x: Expr, at_0: Expr) -> Expr:
     zero, one = const(0, x.dtype), const(1, x.dtype)
     y = select(make("lt", x, zero), zero, select(make("gt", x, zero), one, at_0))
@@ -203,7 +229,7 @@ def function(name: str, *xs: Expr) -> Expr:
         raise Unsupported(name) from None
 
 
-UFUNCS: dict[str, Callable[..., Expr]] = {
+UFUNCS: dict[str, Callable[..., Any]] = {
     "add": _bool_or("add", "or"),
     "subtract": _p("sub"),
     "multiply": _bool_or("mul", "and"),
@@ -212,6 +238,8 @@ UFUNCS: dict[str, Callable[..., Expr]] = {
     "floor_divide": _floor_divide,
     "remainder": _remainder,
     "fmod": _fmod,
+    "modf": _modf,
+    "frexp": _frexp,
     "negative": _negative,
     "positive": lambda x: x,
     "absolute": _absolute,
