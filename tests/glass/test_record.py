@@ -1,13 +1,16 @@
 """What the explainer watches: the user's names, and that watching changes nothing."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
 
 import gradarray as ga
 from gradarray import graph
+from gradarray.glass import record
 
 
 def names(told):
@@ -258,3 +261,39 @@ def test_importing_gradarray_imports_no_glass():
     code = "import sys, gradarray; print([m for m in sys.modules if 'glass' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# What is held -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_what_keep_all_keeps_goes_with_the_graph(swept):
+    x = ga.array([1.5, 0.5, 2.0], requires_grad=True)
+    gc.collect()
+    before = len(record._kept)
+
+    def step():
+        data = np.arange(3.0)
+        with ga.keep_all():
+            y = ga.sin(x) * ga.array(data) + x[ga.array([0, 0, 1])] * data
+            if swept:
+                y.sum().backward()
+        assert len(record._kept) > before
+        return weakref.ref(data)
+
+    held = step()
+    gc.collect()
+    assert len(record._kept) == before and held() is None
+
+
+def test_the_last_of_several_sweeps_is_told_and_its_contributions_are_its_own():
+    x = ga.array([1.0, 2.0, 3.0], requires_grad=True)
+    with ga.keep_all():
+        z = x[ga.array([0, 0, 2])] * 2.0 + x[1:2]
+        y = z.sum()
+        (3.0 * z).sum().backward(retain_graph=True)
+        y.backward()
+    (row,) = (r for r in ga.explain(y).rows if r.kind == "input")
+    # By hand: 2 for each of two uses of x[0] and one of x[2], and x[1] stands in all three sums.
+    assert np.array_equal(row.adjoint, [4.0, 3.0, 2.0])
+    assert sorted(np.asarray(t.bar).tolist() for t in row.terms) == [[0, 3, 0], [4, 0, 2]]

@@ -12,11 +12,10 @@ from ..array import GradArray
 from ..graph import Grad, Leaf
 from ..nn.parameter import Parameter
 from ..ops.control import AliasGrad
-from ..ops.indexing import Placed
 from ..record import NotKept, PickGrad
 from ..transforms.pull import run_raw
 from .names import Names, named
-from .record import Keeper, Made, kept
+from .record import Keeper, Made, alone, kept
 from .story import Row, Story, Term
 
 Source = tuple[Any, int]  # a node, or the Made of what is on no graph; and which of its results
@@ -27,8 +26,8 @@ class Builder:
 
     def __init__(self, roots: list[GradArray], keeper: Keeper | None, title: str) -> None:
         self.roots, self.keeper, self.title = roots, keeper, title
+        self.keepers: list[Keeper] = []  # that have seen some of it
         self.rows: dict[Any, Row] = {}
-        self.alias: dict[Grad, Grad] = {}
 
     def made(self, one: Any) -> Made | None:
         """What was seen when a value was made."""
@@ -39,10 +38,7 @@ class Builder:
 
     def called(self, x: Any) -> str:
         """What the user calls a constant or a leaf."""
-        for keeper in (self.keeper, *[kept(n)[1] for n, _ in self.rows if isinstance(n, Grad)]):
-            if keeper is not None and keeper.names.get(id(x)):
-                return keeper.names[id(x)]
-        return ""
+        return next((name for k in self.keepers if (name := k.names.get(id(x)))), "")
 
     @cached_property
     def _variables(self) -> dict[int, str]:
@@ -127,6 +123,8 @@ class Builder:
         sources = self.collect()
         mades = {s: self.made(s[0]) for s in sources}
         own = named([m for m in dict.fromkeys(mades.values()) if m is not None], self.title)
+        seen = [self.keeper, *[kept(n)[1] for n, _ in sources if isinstance(n, Grad)]]
+        self.keepers = [k for k in dict.fromkeys(seen) if k is not None]
         self.names = Names({n for name in own.values() for n in _all(name)})
         for source in sources:
             self.rows[source] = self._row(source, mades[source], own)
@@ -298,11 +296,10 @@ class Builder:
 
         Leaves are where it ends: what arrives there is the sum of what goes to them.
         """
+        order, _ = graph.ancestry([root])
         for keeper in (self.keeper, kept(root)[1]):
-            passing = [] if keeper is None else keeper.passing
-            starts = [k for k, (node, _, _) in enumerate(passing) if node is root]
-            if starts:
-                seen = passing[starts[-1] :]
+            seen = [] if keeper is None else _last_sweep(keeper, root, order)
+            if seen:
                 arrived: dict[Any, Any] = {}
                 for node, _, went in seen:
                     for parent, bar in zip(node.parents, went, strict=True):
@@ -335,16 +332,25 @@ class _Passing:
         pass
 
     def passed(self, node: Any, came: Any, went: Any, direction: str) -> None:
-        self.seen.append((node, came, [_alone(bar) for bar in went]))
+        self.seen.append((node, came, [alone(bar) for bar in went]))
 
 
-def _alone(bar: Any) -> Any:
-    """A contribution as an array that the sweep does not add others to."""
-    if type(bar) is not Placed or bar.terms is None:
-        return bar
-    out = np.zeros(bar.shape, bar.dtype)
-    out[bar.terms[0]] = bar.terms[1]
-    return out
+def _last_sweep(keeper: Keeper, root: Grad, order: list[Grad]) -> list[tuple[Any, Any, Any]]:
+    """What went through these nodes in the last sweep that began at the root.
+
+    A sweep comes to each node once, and others come before or after it.
+    """
+    begins = keeper.passes.get(root, [])
+    if not begins:
+        return []
+    first = begins[-1].number
+    found = []
+    for node in order:
+        later = [one for one in keeper.passes.get(node, ()) if one.number >= first]
+        if later:
+            found.append((later[0], node))
+    found.sort(key=lambda pair: pair[0].number)
+    return [(node, one.came, one.went) for one, node in found]
 
 
 def _all(name: str | tuple[str, ...]) -> tuple[str, ...]:

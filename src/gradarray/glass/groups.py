@@ -62,6 +62,16 @@ class Group:
             yield one
             stack.extend(x for x in reversed(one.children) if isinstance(x, Group))
 
+    def paths(self) -> dict[Row, list[Group]]:
+        """Of every row the groups around it, the outermost first."""
+        found: dict[Row, list[Group]] = {}
+        for group in self.groups():
+            chain = [group]
+            while chain[-1].parent is not None:
+                chain.append(chain[-1].parent)
+            found |= {row: chain[::-1] for row in group.children if isinstance(row, Row)}
+        return found
+
 
 def grouped(story: Story, many: int = MANY) -> Group:
     """The rows of a story as a tree."""
@@ -232,14 +242,7 @@ def _repeat(children: list[Row | Group], period: int) -> Group:
 def _place_sources(root: Group, sources: list[Row]) -> None:
     """Inputs stand at the top; parameters and constants in the innermost group that has all uses.
     """
-    path: dict[Row, list[Group]] = {}
-    for group in root.groups():
-        chain = [group]
-        while chain[-1].parent is not None:
-            chain.append(chain[-1].parent)
-        for child in group.children:
-            if isinstance(child, Row):
-                path[child] = chain[::-1]
+    path = root.paths()
     uses: dict[Row, list[Row]] = {}
     for row in path:
         for x in row.operands:

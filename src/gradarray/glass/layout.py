@@ -123,14 +123,7 @@ class _Draft:
 def _drafts(root: Group) -> dict[Group, _Draft]:
     """The edges of every group: inside the innermost around both ends, and through borders."""
     drafts = {group: _Draft(group) for group in root.groups()}
-    chains: dict[Row, list[Group]] = {}
-    for group in root.groups():
-        chain = [group]
-        while chain[-1].parent is not None:
-            chain.append(chain[-1].parent)
-        for child in group.children:
-            if isinstance(child, Row):
-                chains[child] = chain[::-1]
+    chains = root.paths()
     for row in sorted(chains, key=lambda r: r.number):
         down = [*chains[row], row]
         for k, x in enumerate(row.operands):

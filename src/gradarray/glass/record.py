@@ -14,12 +14,15 @@ from collections.abc import Iterable, Iterator
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .. import graph, registry
 from ..array import GradArray, wrap
 from ..errors import PACKAGE, no_user_wrote
 from ..graph import Grad, Leaf, mode
 from ..nn.module import Module
 from ..nn.parameter import Parameter
+from ..ops.indexing import Placed
 from ..record import PickGrad
 
 _numbers = itertools.count(1)
@@ -47,7 +50,7 @@ class Made:
 
     __slots__ = (
         "__weakref__", "layers", "model", "node", "number", "op", "operands", "params", "raw",
-        "spots", "sweeping", "within", "y",
+        "spots", "within", "y",
     )  # fmt: skip
 
     def __init__(self, op: type[Grad], raw: list[Any], params: dict[str, Any], y: Any) -> None:
@@ -58,14 +61,25 @@ class Made:
         self.within: tuple[str, ...] = ()  # functions of the library between them and the op
         self.model, self.layers = None, ()
         self.node: weakref.ref[Grad] | None = None  # where it is on a graph
-        self.sweeping = False
 
     def result(self, which: int) -> Any:
         return self.y[which] if type(self.y) is tuple else self.y
 
 
+class Pass(NamedTuple):
+    """What came to a node in a sweep and went on; numbers grow as sweeps go."""
+
+    number: int
+    came: Any
+    went: list[Any]
+
+
 class Keeper:
-    """A watcher that keeps what every op of its thread took and gave."""
+    """A watcher that keeps what every op of its thread took and gave, as long as the graph lives.
+
+    So what belongs to a node, a leaf or an array of the user's is held by it, and not the other
+    way round.
+    """
 
     def __init__(
         self, floor: FrameType | None = None, frames: Iterable[FrameType] = ()
@@ -73,9 +87,10 @@ class Keeper:
         self.sweeping = 0
         self.nodes: weakref.WeakKeyDictionary[Grad, Made] = weakref.WeakKeyDictionary()
         self.names: dict[int, str] = {}  # what constants and leaves are called, by id
-        self._named: list[Any] = []  # keeps alive what `names` knows by id
+        self._named: dict[int, Any] = {}  # what `names` knows, to forget what is gone
         self._by_id: dict[int, weakref.ref[Made]] = {}
-        self.passing: list[tuple[Grad, Any, Any]] = []  # of sweeps inside: node, came, went
+        # Of sweeps inside, which may free the graph.
+        self.passes: weakref.WeakKeyDictionary[Grad, list[Pass]] = weakref.WeakKeyDictionary()
         self._buffers: dict[int, list[tuple[Any, Any, Any]]] = {}  # by model, as they were at first
         self._frames = tuple(frames)  # of functions that have failed
         # Functions that were called: alive until `let_go`, so that each has a number of its own.
@@ -89,15 +104,14 @@ class Keeper:
         """An op was computed; `recorded` says whether it is on a graph."""
         made = Made(op, raw, params, y)
         made.operands = [self._origin(x) for x in raw]
-        made.sweeping = bool(self.sweeping)
         made.spots, made.within = self._spots()
         if mode.layers:
             made.model, made.layers = mode.layers[0], mode.layers[1:]
             if id(made.model) not in self._buffers:
                 found = [(b, b._data, b._node) for b in made.model.buffers()]
                 self._buffers[id(made.model)] = found
-        for k, part in enumerate(y if type(y) is tuple else (y,)):
-            self._by_id[id(part)] = weakref.ref(made, self._forget(id(part), k))
+        for part in y if type(y) is tuple else (y,):
+            self._by_id[id(part)] = weakref.ref(made, _forgets(id(part), self._by_id))
         self._name_constants(made)
         self._last = made
 
@@ -114,13 +128,15 @@ class Keeper:
         made.node = weakref.ref(node)
 
     def passed(self, node: Grad, came: Any, went: Any, direction: str) -> None:
-        """Derivatives of a sweep inside the run, which may free the graph."""
+        """Derivatives of a sweep inside the run."""
         if direction == "backward" and not self.sweeping:
-            self.passing.append((node, came, went))
+            found = self.passes.setdefault(node, [])
+            found.append(Pass(next(_numbers), came, [alone(bar) for bar in went]))
 
     def let_go(self) -> None:
         """Keep no function's variables alive: those that were called are told apart by now."""
         self._held.clear()
+        self._buffers.clear()
         self._floor = None
 
     def undo(self) -> None:
@@ -141,9 +157,6 @@ class Keeper:
         if type(made.y) is not tuple:
             return made, 0
         return made, next(k for k, part in enumerate(made.y) if part is x)
-
-    def _forget(self, key: int, which: int) -> Any:
-        return lambda _: self._by_id.pop(key, None)
 
     def _spots(self) -> tuple[tuple[Spot, ...], tuple[str, ...]]:
         frame: FrameType | None = sys._getframe(2)
@@ -172,22 +185,27 @@ class Keeper:
         """Tell what an argument (a handle or an array) is called."""
         for part in (value, getattr(value, "_data", None), getattr(value, "_node", None)):
             if part is not None and not isinstance(part, (int, float, str)):
-                self.names[id(part)] = name
-                self._named.append(part)
+                self._name(part, name)
+
+    def _name(self, x: Any, name: str) -> None:
+        key = id(x)
+        self.names[key] = name
+        try:
+            self._named[key] = weakref.ref(x, _forgets(key, self._named, self.names))
+        except TypeError:  # a NumPy scalar
+            self._named[key] = x
 
     def _name_leaf(self, node: Any, made: Made) -> None:
         if not isinstance(node, Leaf) or id(node) in self.names:
             return
         handle = node.handle()
         name = "" if handle is None else _parameter(made.model, handle) or self.find(handle)
-        self.names[id(node)] = name
-        self._named.append(node)
+        self._name(node, name)
 
     def _name_constants(self, made: Made) -> None:
         for x, raw in zip(made.operands, made.raw, strict=True):
             if getattr(raw, "ndim", 0) and not isinstance(x, tuple) and id(raw) not in self.names:
-                self.names[id(raw)] = self.find(raw)
-                self._named.append(raw)
+                self._name(raw, self.find(raw))
 
     def find(self, value: Any) -> str:
         """The name of a variable, of the user's functions that run, that holds this value.
@@ -201,7 +219,6 @@ class Keeper:
                     return name
         models = (x for space in spaces for x in list(space.values()))
         return next((name for x in models if (name := _parameter(x, value))), "")
-
 
     def variables(self) -> dict[int, str]:
         """By node: the names of variables, of the user's functions that run, that hold arrays."""
@@ -223,6 +240,25 @@ class Keeper:
             if not no_user_wrote(one.f_code.co_filename):
                 spaces += [one.f_locals, one.f_globals]
         return spaces
+
+
+def _forgets(key: int, *of: dict[int, Any]) -> Any:
+    """What is called when the thing of this id is gone."""
+
+    def forget(_: Any) -> None:
+        for known in of:
+            known.pop(key, None)
+
+    return forget
+
+
+def alone(bar: Any) -> Any:
+    """A contribution as an array that the sweep does not add others to."""
+    if type(bar) is not Placed or bar.terms is None:
+        return bar
+    out = np.zeros(bar.shape, bar.dtype)
+    out[bar.terms[0]] = bar.terms[1]
+    return out
 
 
 def _parameter(model: Any, handle: Any) -> str:
@@ -270,7 +306,6 @@ def keep_all() -> Iterator[None]:
 def kept(node: Grad) -> tuple[Made | None, Keeper | None]:
     """What `keep_all` knows of a node."""
     return _kept.get(node, (None, None))
-
 
 
 def latest_of(value: GradArray) -> GradArray | None:
