@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .replay import CannotReplayError, again
 from .story import Row, Story
 
 WORK = 20_000  # ops that all checks of a story may take, where an array of 2,000 counts as two
@@ -110,13 +111,9 @@ def _checked(
             allowed = 4 * unsure + (1e-3 if single else 1e-6) * max(scale, abs(near))
             agrees = bool(abs(mine - near) <= allowed)
             out.append(Check(index, mine, near, unsure, agrees))
-    except _CannotRunError as e:
+    except CannotReplayError as e:
         return str(e)
     return out
-
-
-class _CannotRunError(Exception):
-    """Why the later part of a story cannot be run again."""
 
 
 def _quotient(
@@ -137,26 +134,15 @@ def _quotient(
 def _result(row: Row, value: Any, story: Story, later: list[Row]) -> Any:
     known: dict[Row, Any] = {row: value}
     with np.errstate(all="ignore"):
-        for one in later:
-            if one in known:
-                continue
-            given = [_raw(x, known) for x in one.operands]
-            if one.op is None or not hasattr(one.op, "operand_names"):
-                raise _CannotRunError("a whole function stands between it and the result")
-            params = {k: _wide_dtype(v) for k, v in one.params.items()}
-            y = one.op.forward(*given, **params)
-            for sibling in one.siblings or [one]:
-                known[sibling] = y if sibling.which is None else y[sibling.which]
+        again(later, known, _wide, _forward)
     return known.get(story.result, story.result.value)
 
 
-def _raw(x: Any, known: dict[Row, Any]) -> Any:
-    if isinstance(x, Row):
-        if x in known:
-            return known[x]
-        x = x.value
-    if x is None:
-        raise _CannotRunError("a value that comes in later was not kept")
+def _forward(op: Any, operands: list[Any], params: dict[str, Any]) -> Any:
+    return op.forward(*operands, **{k: _wide_dtype(v) for k, v in params.items()})
+
+
+def _wide(x: Any) -> Any:
     kind = getattr(getattr(x, "dtype", None), "kind", "")
     return np.asarray(x, np.float64)[()] if kind == "f" else x
 

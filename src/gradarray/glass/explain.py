@@ -199,7 +199,6 @@ class Explain:
         check_function(f, "explain")
         return functools.update_wrapper(functools.partial(_run, f), f, assigned=("__doc__",))
 
-
     @staticmethod
     def last_error(error: BaseException | None = None) -> Failure:
         """What an operation that failed was given: its operands, and how they were made.

@@ -127,7 +127,6 @@ class Row:
         )
 
 
-
 @dataclass(eq=False)
 class Story:
     """All rows, oldest first, of what `result` was made of, and how it was differentiated."""
