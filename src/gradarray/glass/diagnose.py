@@ -224,10 +224,7 @@ class _Checks:
 
     def adjoints(self) -> Finding:
         """Do adjoints vanish or explode on their way from the loss to the first layer?"""
-        sizes = []
-        for path, _, g in self._parameters():
-            if g is not None and g.ndim > 1:
-                sizes.append((path, float(np.sqrt(np.mean(np.square(g, dtype=np.float64))))))
+        sizes = [(path, _rms(row.adjoint)) for path, row in self._products()]
         if len(sizes) < 2:
             return Finding("adjoints along the layers", True, "one layer")
         (first, low), (last, high) = sizes[0], sizes[-1]
@@ -250,6 +247,18 @@ class _Checks:
                 "Start with smaller weights, clip gradients, normalise between layers.",
             )  # fmt: skip
         return Finding("adjoints along the layers", True, found)
+
+    def _products(self) -> Iterator[tuple[str, Row]]:
+        """What each layer makes of its weight and its input, by the weight's path."""
+        rows = {row.node: row for row in self.story.rows}
+        for path, p in self.model.named_parameters():
+            row = rows.get(p._node)
+            if row is None or p.ndim < 2:
+                continue
+            while row.terms and sum(isinstance(x, Row) for x in row.operands) < 2:
+                row = row.terms[0].to  # turned over, or cast
+            if row.adjoint is not None and np.size(row.adjoint):
+                yield path, row
 
     def unused(self) -> Finding:
         """Parameters that the loss does not depend on."""
@@ -280,7 +289,7 @@ class _Checks:
                 name, False, f"{n} of {len(flat)} samples have none",
                 "Samples without influence: are they masked, or do all units die for them?",
             )  # fmt: skip
-        size = digit(float(np.sqrt(np.mean(np.square(row.adjoint, dtype=np.float64)))), 3)
+        size = digit(_rms(row.adjoint), 3)
         return Finding(name, True, f"every sample has one, of about {size}")
 
     # One batch ------------------------------------------------------------------------------------
@@ -332,6 +341,10 @@ def overfit_batch(
     finally:
         restore(drawn)
     return losses
+
+
+def _rms(x: Any) -> float:
+    return float(np.sqrt(np.mean(np.square(np.abs(x), dtype=np.float64))))
 
 
 def _where(row: Row) -> str:
