@@ -146,3 +146,11 @@ def test_which_input():
 def test_an_input_that_does_not_count():
     story = explain(lambda x, y: x * 2)(2.0, 3.0).story
     assert formula(story, "y").text() == "0"
+
+
+def test_a_function_that_gives_its_argument_back():
+    told = explain(lambda x: x)(2.0)
+    assert told["x"].adjoint == 1.0 and not told["x"].freed
+    assert told.text() == "dx/dx = 1"
+    assert told.latex().count("1") == 1
+    assert "freed" not in str(told)

@@ -259,6 +259,10 @@ class Builder:
         order, _ = graph.ancestry([root])
         if any(node.saved is None for node in order):
             seen = self._swept_inside(root)
+            if not seen:
+                for row in self.rows.values():
+                    row.freed = row.node is not None
+                return
         else:
             watcher = _Passing()
             with graph.watching(watcher):
@@ -266,10 +270,6 @@ class Builder:
             seen = watcher.seen
             for node, bar in arrived.items():
                 self._arrive(node, bar)
-        if not seen:
-            for row in self.rows.values():
-                row.freed = row.node is not None
-            return
         self._arrive(root, seed)
         for node, came, went in seen:
             source = self.source(node)

@@ -241,7 +241,8 @@ def _names(e: Expr) -> dict[str, None]:
 
 def _told(story: Story) -> list[Row]:
     """Inputs of which the derivative is told in one piece as well."""
-    return [row for row in story.arguments if row.adjoint is not None and row.terms]
+    moving = [row for row in story.arguments if row.adjoint is not None]
+    return [row for row in moving if row.terms or row is story.result]
 
 
 def _total_text(story: Story, row: Row) -> str:
